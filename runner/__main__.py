@@ -1,0 +1,7 @@
+"""Let `python -m runner` be the command `ebpf-recipe`."""
+
+import sys
+
+from runner.cli import main
+
+sys.exit(main())

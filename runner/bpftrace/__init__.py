@@ -1,0 +1,1 @@
+"""The only room that knows bpftrace: binary, process, output, diagnosis."""

@@ -1,0 +1,138 @@
+"""From what bpftrace wrote on stderr to what is wrong and what to do about it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from runner.errors import EbpfRecipeError, HostRefused, TraceFailed
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    name: str
+    regex: re.Pattern[str]
+    error: type[EbpfRecipeError]
+    hint: str
+
+
+def _pattern(name: str, regex: str, error: type[EbpfRecipeError], hint: str) -> _Pattern:
+    return _Pattern(name, re.compile(regex), error, hint)
+
+
+_AS_ROOT = "run it as root (sudo ebpf-recipe …)"
+_OUR_PROGRAM = "this is a mistake in the recipe's program; `--dry-run` prints it"
+
+# The first that matches names the failure: causes stand before their consequences. The texts are those
+# of bpftrace 0.17 to 0.27 and of the libraries that it prints through.
+_PATTERNS: tuple[_Pattern, ...] = (
+    _pattern("not-root", r"only supports running as the root user", HostRefused, _AS_ROOT),
+    _pattern("missing-capability", r"Missing CAP_\w+ capability", HostRefused, _AS_ROOT),
+    _pattern(
+        "lockdown",
+        r"Kernel lockdown is enabled",
+        HostRefused,
+        "kernel lockdown 'confidentiality' forbids tracing; boot with lockdown=integrity or off",
+    ),
+    _pattern(
+        "kernel-too-old", r"lower than the minimum supported kernel", HostRefused, "use an older bpftrace"
+    ),
+    _pattern(
+        "tracepoint-missing",
+        r"tracepoint not found|tracepoint format file not found|No matches for tracepoint",
+        HostRefused,
+        "this kernel does not have the tracepoint, or tracefs is not mounted: "
+        "mount -t tracefs tracefs /sys/kernel/tracing",
+    ),
+    _pattern(
+        "kprobes-missing",
+        r"kprobe_events\): No such file",
+        HostRefused,
+        "this kernel has no kprobes (CONFIG_KPROBE_EVENTS)",
+    ),
+    _pattern(
+        "fentry-missing",
+        r"(kfunc/kretfunc|fentry/fexit) not available",
+        HostRefused,
+        "this kernel has no function tracer for BPF",
+    ),
+    _pattern(
+        "btf-missing",
+        r"BTF data not available|BTF is required|[Nn]o BTF data for|BTF data for the tracepoint not found",
+        HostRefused,
+        "this kernel has no BTF (CONFIG_DEBUG_INFO_BTF)",
+    ),
+    _pattern(
+        "helper-missing", r"BPF_FUNC_\w+ (is )?not available", HostRefused, "this kernel is too old for it"
+    ),
+    _pattern(
+        "verifier",
+        r"Error loading (BPF )?program|Unknown BPF object load failure|helper \w+ not allowed in probe"
+        r"|Stack size is too large",
+        TraceFailed,
+        "the kernel's verifier refused the program; `--dry-run` prints it, `bpftrace -v` says more",
+    ),
+    _pattern("not-permitted", r"Operation not permitted|Permission denied", HostRefused, _AS_ROOT),
+    _pattern(
+        "attach",
+        r"Error attaching probe|Unable to attach probe|Attachment failed for all probes"
+        r"|no valid attach points|No probes to attach",
+        TraceFailed,
+        "the probe is not there or cannot be attached: look for it with `bpftrace -l`",
+    ),
+    _pattern(
+        "too-many-probes",
+        r"exceeds the current limit of \d+ (probes|BPF programs)",
+        TraceFailed,
+        "name fewer probes, without wildcards",
+    ),
+    _pattern(
+        "too-many-files", r"Too many open files", TraceFailed, "raise the limit of open files (ulimit -n)"
+    ),
+    _pattern("memory", r"Cannot allocate memory", TraceFailed, "smaller maps: --max-map-keys"),
+    _pattern("syntax", r"syntax error|unterminated string|invalid escape", TraceFailed, _OUR_PROGRAM),
+    _pattern(
+        "program",
+        r"Unknown (function|identifier|builtin|struct)|Undefined (map|or undeclared)|Type mismatch"
+        r"|Argument mismatch|does not contain a field|Can not access field|requires .* argument|Cannot cast",
+        TraceFailed,
+        _OUR_PROGRAM,
+    ),
+    _pattern("internal", r"^(BUG|FATAL): ", TraceFailed, "bpftrace itself gave up; try another release"),
+)
+
+# Harmless, and printed at nearly every start.
+_NOISE = re.compile(
+    r"couldn't set RLIMIT_(MEMLOCK|NOFILE)|Could not read (symbols|functions) from .*available_filter_functions"
+    r"|Addrspace is not set|^HINT: |deprecated",
+)
+
+
+def warnings_of(stderr: bytes) -> list[str]:
+    """Return the lines of stderr that say something about the run."""
+    lines = stderr.decode(errors="replace").splitlines()
+    return [line for line in lines if line.strip() and not _NOISE.search(line)]
+
+
+def diagnose(exit_code: int | None, stderr: bytes, stdout: bytes = b"") -> EbpfRecipeError:
+    """Return the error that says why bpftrace ended before it was ready.
+
+    :param exit_code: Its exit code; negative for a signal.
+    :param stdout: Searched too: `No probes to attach` and, since v0.24, warnings are printed there.
+    """
+    lines = warnings_of(stderr)
+    text = "\n".join(lines)
+    everything = text + "\n" + stdout.decode(errors="replace")
+    for pattern in _PATTERNS:
+        match = pattern.regex.search(everything)
+        if match:
+            return pattern.error(f"bpftrace: {_line_of(everything, match)} [{pattern.name}]", hint=pattern.hint)
+    how = f"was ended by signal {-exit_code}" if exit_code is not None and exit_code < 0 else f"exit {exit_code}"
+    said = "\n".join(lines[-5:]) or "it said nothing"
+    return TraceFailed(f"bpftrace ended before it was ready ({how}): {said}")
+
+
+def _line_of(text: str, match: re.Match[str]) -> str:
+    start = text.rfind("\n", 0, match.start()) + 1
+    end = text.find("\n", match.end())
+    return text[start : end if end >= 0 else len(text)].strip()

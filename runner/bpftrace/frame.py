@@ -1,0 +1,48 @@
+"""What the runner adds around a program: a sign that it is attached, a mark that its output is whole."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+END_MAP = "@zzzz_end"
+"""bpftrace prints its maps in the order of their names: this one last, so what precedes it is whole."""
+
+PROGRESS_MILLISECONDS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class FramedProgram:
+    """A program as bpftrace is given it.
+
+    :param token: What BEGIN prints. bpftrace drains its output only after all probes are attached:
+        the moment that the token is read is the moment from which everything is counted.
+    :param end_value: The value of the map that is printed last.
+    """
+
+    text: str
+    token: str
+    end_value: int
+
+
+def frame_program(
+    text: str, *, scratch_maps: Iterable[str] = (), progress_map: str | None = None
+) -> FramedProgram:
+    """Put the runner's own probes around a program.
+
+    :param scratch_maps: Maps to clear before the maps are printed.
+    :param progress_map: A map without keys to print twice a second.
+    """
+    token = f"ebpf-recipe-ready-{secrets.token_hex(8)}"
+    end_value = secrets.randbits(31) | 1
+    parts = [f'BEGIN {{ {END_MAP} = {end_value}; printf("{token}\\n"); }}\n', text]
+    if progress_map is not None:
+        parts.append(f"\ninterval:ms:{PROGRESS_MILLISECONDS} {{ print({progress_map}); }}\n")
+    clears = " ".join(f"clear({name});" for name in scratch_maps)
+    if clears:
+        parts.append(f"\nEND {{ {clears} }}\n")
+    return FramedProgram("".join(parts), token, end_value)

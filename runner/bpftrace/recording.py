@@ -1,0 +1,118 @@
+"""What a session left, in memory and as a file that can be decoded again anywhere."""
+
+from __future__ import annotations
+
+import base64
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
+
+import orjson
+
+from runner.errors import NotUnderstood
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SCHEMA = "ebpf-recipe/recording/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A point in time on both clocks."""
+
+    monotonic_ns: int
+    wall: datetime
+
+    @classmethod
+    def now(cls) -> Self:
+        """Return this moment."""
+        return cls(time.monotonic_ns(), datetime.now(UTC))
+
+
+@dataclass(slots=True)
+class Recording:
+    """What a session left: everything that bpftrace wrote, and when.
+
+    :param stdout: All of it, the token of readiness included.
+    :param end_value: What the map that is printed last holds when the output is whole.
+    :param exit_code: bpftrace's own; negative for the signal that ended it.
+    """
+
+    started: Moment
+    end_value: int
+    attached: Moment | None = None
+    ended: Moment | None = None
+    stdout: bytearray = field(default_factory=bytearray)
+    stderr: bytearray = field(default_factory=bytearray)
+    exit_code: int | None = None
+
+
+def write_recording(recording: Recording, **context: Any) -> bytes:
+    """Return a recording as JSON.
+
+    :param context: What else is needed to decode it: host facts, program, why it ended.
+    """
+    moments = {
+        name: {"monotonic_ns": moment.monotonic_ns, "wall": moment.wall.isoformat()} if moment else None
+        for name, moment in (
+            ("started", recording.started),
+            ("attached", recording.attached),
+            ("ended", recording.ended),
+        )
+    }
+    document = {
+        "schema": SCHEMA,
+        **context,
+        **moments,
+        "end_value": recording.end_value,
+        "exit_code": recording.exit_code,
+        "stdout": _text(recording.stdout),
+        "stderr": _text(recording.stderr),
+    }
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def read_recording(path: Path) -> tuple[Recording, dict[str, Any]]:
+    """Read a recording and the context it was written with.
+
+    :raises NotUnderstood: The file is not a recording.
+    """
+    try:
+        document = orjson.loads(path.read_bytes())
+        if document["schema"] != SCHEMA:
+            raise ValueError(f"its schema is {document['schema']!r}, not {SCHEMA!r}")
+        moments = {
+            name: Moment(document[name]["monotonic_ns"], datetime.fromisoformat(document[name]["wall"]))
+            if document[name]
+            else None
+            for name in ("started", "attached", "ended")
+        }
+        started = moments["started"]
+        if started is None:
+            raise ValueError("it has no start")
+        recording = Recording(
+            started=started,
+            end_value=document["end_value"],
+            attached=moments["attached"],
+            ended=moments["ended"],
+            stdout=bytearray(_bytes(document["stdout"])),
+            stderr=bytearray(_bytes(document["stderr"])),
+            exit_code=document["exit_code"],
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise NotUnderstood(f"{path} is not a recording: {error}") from error
+    return recording, document
+
+
+def _text(raw: bytearray) -> list[str] | dict[str, str]:
+    """Return lines where the bytes are UTF-8 (a recording is read by people too), else base64."""
+    try:
+        return raw.decode().split("\n")
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(raw).decode("ascii")}
+
+
+def _bytes(text: list[str] | dict[str, str]) -> bytes:
+    return base64.b64decode(text["base64"]) if isinstance(text, dict) else "\n".join(text).encode()

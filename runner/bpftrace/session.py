@@ -1,0 +1,165 @@
+"""One tracing session: from start to readiness, through the window, to the last byte of output."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Self
+
+from runner.bpftrace.diagnosis import diagnose
+from runner.bpftrace.process import GRACE, BpftraceProcess, Ended, Output, Wake
+from runner.bpftrace.recording import Moment, Recording
+from runner.errors import TraceFailed
+
+if TYPE_CHECKING:
+    import types
+
+    from runner.bpftrace.frame import FramedProgram
+    from runner.bpftrace.version import Bpftrace
+
+READY_TIMEOUT_SECONDS = 120.0
+"""bpftrace needs 0.1 to 0.3 s on a host and up to 30 s in an emulated guest; many probes take longer."""
+
+Listener = Callable[[bytes], None]
+
+
+class Session:
+    """Drive one bpftrace. Use as a context manager: leaving it leaves no process behind."""
+
+    def __init__(
+        self,
+        bpftrace: Bpftrace,
+        program: FramedProgram,
+        *,
+        max_map_keys: int | None = None,
+        on_line: Listener | None = None,
+    ) -> None:
+        """Start bpftrace.
+
+        :param on_line: Called with each whole line of stdout, from the thread that waits.
+        """
+        self._token = program.token.encode()
+        self._on_line = on_line
+        self._partial = bytearray()
+        self.recording = Recording(Moment.now(), program.end_value)
+        self._process = BpftraceProcess(
+            bpftrace.arguments(), program.text, bpftrace.environment(max_map_keys=max_map_keys)
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: types.TracebackType | None,
+    ) -> None:
+        self._process.close()
+
+    @property
+    def pid(self) -> int:
+        """Return bpftrace's process id."""
+        return self._process.pid
+
+    def wake(self, reason: str) -> None:
+        """Make a waiting `wait_ready` or `wait` return the reason; safe in signal handlers and threads."""
+        self._process.wake(reason)
+
+    def wait_ready(self, timeout_seconds: float = READY_TIMEOUT_SECONDS) -> str | None:
+        """Wait until every probe is attached.
+
+        :returns: None when it is so, else the reason given to `wake`.
+        :raises TraceFailed, HostRefused: bpftrace ended first, or never got ready.
+        """
+        reason = self._wait(timeout_seconds, until_ready=True)
+        if reason == "timeout":
+            self.stop()
+            raise TraceFailed(
+                f"bpftrace was not ready after {timeout_seconds:.0f} s",
+                hint="fewer probes, or a host that is less busy",
+            )
+        if reason == "ended":
+            recording = self.recording
+            recording.exit_code = self._process.wait(GRACE[-1][1])
+            raise diagnose(recording.exit_code, bytes(recording.stderr), bytes(recording.stdout))
+        return None if reason == "ready" else reason
+
+    def wait(self, timeout_seconds: float | None) -> str:
+        """Wait for the end of the window.
+
+        :returns: `timeout`, `ended` (bpftrace ended by itself), or the reason given to `wake`.
+        """
+        return self._wait(timeout_seconds, until_ready=False)
+
+    def stop(self) -> Recording:
+        """End bpftrace so that it prints its maps, read all of it, and return the recording.
+
+        A `wake` meanwhile is somebody who cannot wait: it takes the next harder step.
+        """
+        if self.recording.ended is None:
+            self.recording.ended = Moment.now()
+        for number, silence_seconds, limit_seconds in GRACE:
+            if self._process.is_drained:
+                break
+            self._process.signal(number)
+            self._read_to_end(silence_seconds, limit_seconds)
+        if self.recording.exit_code is None:
+            self.recording.exit_code = self._process.wait(GRACE[-1][1])
+        self._flush_line()
+        return self.recording
+
+    def _read_to_end(self, silence_seconds: float, limit_seconds: float) -> None:
+        limit = time.monotonic() + limit_seconds
+        while not self._process.is_drained and (left := limit - time.monotonic()) > 0:
+            happening = self._process.next_happening(min(silence_seconds, left))
+            if happening is None or isinstance(happening, Wake):
+                return
+            if isinstance(happening, Output):
+                self._take(happening)
+
+    def _wait(self, timeout_seconds: float | None, *, until_ready: bool) -> str:
+        deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+        while True:
+            left = None if deadline is None else deadline - time.monotonic()
+            happening = self._process.next_happening(None if left is None else max(left, 0.0))
+            match happening:
+                case None if self._process.is_drained:
+                    return "ended"
+                case None:
+                    return "timeout"
+                case Wake(reason):
+                    return reason
+                case Ended():
+                    if self._process.is_drained:
+                        return "ended"
+                case Output():
+                    self._take(happening)
+                    if until_ready and self.recording.attached is not None:
+                        return "ready"
+            if left is not None and left <= 0:
+                return "timeout"
+
+    def _take(self, output: Output) -> None:
+        recording = self.recording
+        if output.stream == "stderr":
+            recording.stderr += output.data
+            return
+        recording.stdout += output.data
+        if recording.attached is None and self._token in recording.stdout:
+            # The wall clock may be set meanwhile; the distance to now is what counts.
+            now = Moment.now()
+            late = now.monotonic_ns - output.read_at_ns
+            wall = datetime.fromtimestamp(now.wall.timestamp() - late / 1e9, UTC)
+            recording.attached = Moment(output.read_at_ns, wall)
+        if self._on_line is not None:
+            *lines, rest = (self._partial + output.data).split(b"\n")
+            self._partial = bytearray(rest)
+            for line in lines:
+                self._on_line(bytes(line))
+
+    def _flush_line(self) -> None:
+        if self._on_line is not None and self._partial:
+            self._on_line(bytes(self._partial))
+            self._partial.clear()

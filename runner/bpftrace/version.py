@@ -1,0 +1,111 @@
+"""Which bpftrace this is and what it can do; facts by release."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.errors import HostRefused
+
+ENVIRONMENT_VARIABLE = "EBPF_RECIPE_BPFTRACE"
+OLDEST = (0, 17)
+"""The oldest release that this product is tested with."""
+
+_VERSION = re.compile(r"bpftrace v(\d+)\.(\d+)(?:\.(\d+))?")
+_VERSION_TIMEOUT_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bpftrace:
+    """A bpftrace binary that answered.
+
+    :param path: Its absolute path.
+    :param version: Release, three numbers.
+    """
+
+    path: Path
+    version: tuple[int, int, int]
+
+    def __str__(self) -> str:
+        return ".".join(str(number) for number in self.version)
+
+    @property
+    def features(self) -> frozenset[str]:
+        """Return what recipes may ask for in a guard.
+
+        `hist-bits`: the second argument of hist() (since v0.20). `map-loops`: `for ($kv : @m)`
+        (since v0.21).
+        """
+        since = {"hist-bits": (0, 20, 0), "map-loops": (0, 21, 0)}
+        return frozenset(name for name, first in since.items() if self.version >= first)
+
+    def environment(self, *, max_map_keys: int | None) -> dict[str, str]:
+        """Return the environment of a run: ours, and bpftrace's settings by this release's names.
+
+        :param max_map_keys: Room in each map, or None for bpftrace's own default.
+        """
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("BPFTRACE_")}
+        environment["BPFTRACE_COLOR"] = "never"
+        if max_map_keys is not None:
+            # Renamed in v0.20 (the old name draws a warning from there on).
+            name = "BPFTRACE_MAX_MAP_KEYS" if self.version >= (0, 20, 0) else "BPFTRACE_MAP_KEYS_MAX"
+            environment[name] = str(max_map_keys)
+        return environment
+
+    def arguments(self) -> list[str]:
+        """Return the command line of a run that reads its program from stdin and prints JSON."""
+        # Since v0.24 the warnings of a compilation go to stdout, in the middle of the data.
+        quiet = ["--no-warnings"] if self.version >= (0, 24, 0) else []
+        return [str(self.path), "-q", "-f", "json", *quiet, "-"]
+
+
+def find_bpftrace(given: str | None = None) -> Bpftrace:
+    """Return the bpftrace to use: the given path, else the environment's, else the one on PATH.
+
+    :raises HostRefused: There is none, it cannot be executed, it does not answer, it is too old.
+    """
+    asked = given or os.environ.get(ENVIRONMENT_VARIABLE)
+    if asked:
+        path = Path(asked if "/" in asked else shutil.which(asked) or asked)
+        if not path.exists():
+            raise HostRefused(f"there is no bpftrace at {asked}", hint=f"check --bpftrace or ${ENVIRONMENT_VARIABLE}")
+        if path.is_dir() or not os.access(path, os.X_OK):
+            raise HostRefused(f"{asked} is not an executable file", hint=f"check --bpftrace or ${ENVIRONMENT_VARIABLE}")
+    else:
+        found = shutil.which("bpftrace", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+        if found is None:
+            raise HostRefused(
+                "bpftrace is not installed",
+                hint="apt-get install bpftrace (or dnf install bpftrace), or name one with --bpftrace",
+            )
+        path = Path(found)
+    return Bpftrace(path.absolute(), _ask_version(path.absolute()))
+
+
+def _ask_version(path: Path) -> tuple[int, int, int]:
+    try:
+        answer = subprocess.run(
+            [path, "--version"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_VERSION_TIMEOUT_SECONDS,
+            check=False,
+        )
+    except OSError as error:
+        raise HostRefused(f"{path} cannot be started: {error.strerror}") from error
+    except subprocess.TimeoutExpired as error:
+        raise HostRefused(f"{path} --version gave no answer in {error.timeout:.0f} s") from error
+    match = _VERSION.search((answer.stdout + answer.stderr).decode(errors="replace"))
+    if match is None:
+        raise HostRefused(f"{path} --version does not answer as bpftrace does (exit {answer.returncode})")
+    version = (int(match[1]), int(match[2]), int(match[3] or 0))
+    if version[:2] < OLDEST:
+        raise HostRefused(
+            f"{path} is bpftrace {'.'.join(map(str, version))}; {OLDEST[0]}.{OLDEST[1]} is the oldest supported",
+            hint="install a newer one, or name one with --bpftrace",
+        )
+    return version

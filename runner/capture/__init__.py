@@ -1,0 +1,1 @@
+"""The capture: the one document that everything right of a run reads."""

@@ -1,0 +1,264 @@
+"""The capture document, shape by shape, as the JSON that it is (schema `ebpf-recipe/capture/v1`).
+
+Additive changes only within v1. A field that is absent says nothing; `null` says "not known", which
+is what a capture decoded from saved output has where only a run would know. These are types for the
+checker and the JSON Schema; a run builds plain dictionaries and imports none of this.
+"""
+
+from typing import Any, Literal
+
+from typing_extensions import NotRequired, TypedDict
+
+from runner.capture.declaration import KeyType, Kind, Unit
+
+Grade = Literal["usable", "degraded", "void"]
+EndedBy = Literal["duration", "workload", "interrupt", "limit", "crash"]
+
+
+class TextBytes(TypedDict):
+    """A string that is not UTF-8: readable text with U+FFFD, and the exact bytes."""
+
+    text: str
+    base64: str
+
+
+class Frame(TypedDict):
+    """One frame of a stack; `address` stands where no symbol was found."""
+
+    symbol: NotRequired[str]
+    offset: NotRequired[int]
+    module: NotRequired[str]
+    source: NotRequired[str]
+    line: NotRequired[int]
+    inlined: NotRequired[bool]
+    address: NotRequired[str]
+
+
+Stack = list[Frame]
+"""Innermost frame first."""
+
+KeyValue = int | bool | str | TextBytes | Stack | None
+"""`null` for the keys of an owner that is not known (the row is marked `unattributed`)."""
+
+
+class Row(TypedDict):
+    """What the rows of every kind share."""
+
+    key: dict[str, KeyValue]
+    unattributed: NotRequired[bool]
+    """True where the owner that the table's keys name could not be found; never a bystander."""
+    damaged: NotRequired[list[str]]
+    """Keys that came out of bpftrace damaged and could not be recovered exactly."""
+
+
+class ScalarRow(Row):
+    """A row of kind count, sum, min, max, avg or value: one number (or, of a foreign script, any value)."""
+
+    value: Any
+
+
+class StatsRow(Row):
+    """A row of kind stats. `average` is bpftrace's integer quotient, rounded toward zero."""
+
+    count: int
+    average: int
+    total: int
+
+
+class Bucket(TypedDict):
+    """One bucket of a histogram; the bounds are inclusive, `null` is open."""
+
+    lower: int | None
+    upper: int | None
+    count: int
+
+
+Bounds = list[int | None]
+"""[lower, upper], inclusive: the quantile lies there, with bucket width and sampling error (95 %) in it."""
+
+
+class Quantiles(TypedDict):
+    """Bounds of quantiles; `null` where fewer than 10 events lie beyond."""
+
+    p50: Bounds | None
+    p95: Bounds | None
+    p99: Bounds | None
+    p999: Bounds | None
+
+
+class HistogramRow(Row):
+    """A row of kind histogram."""
+
+    count: int
+    buckets: list[Bucket]
+    quantiles: Quantiles
+
+
+class Point(TypedDict):
+    """One interval of a time series; `value` is `null` where nothing was recorded."""
+
+    time: str
+    value: int | None
+
+
+class TimeSeriesRow(Row):
+    """A row of kind time-series."""
+
+    points: list[Point]
+
+
+class KeyColumn(TypedDict):
+    """Name and type of one key of a table."""
+
+    name: str
+    type: KeyType | None
+
+
+class Table(TypedDict):
+    """One bpftrace map, decoded. `unit` is `null` for scripts that declare none."""
+
+    name: str
+    map: str
+    kind: Kind
+    unit: Unit | None
+    keys: list[KeyColumn]
+    rows: list[ScalarRow] | list[StatsRow] | list[HistogramRow] | list[TimeSeriesRow]
+
+
+class Primary(TypedDict):
+    """The outcome that decides a comparison."""
+
+    table: str
+    statistic: str
+    better: Literal["lower", "higher"]
+
+
+class RecipeReference(TypedDict):
+    """Which recipe ran, and which of its variants, and why that one."""
+
+    id: str
+    digest: str
+    variant: str
+    variant_reason: NotRequired[str]
+    primary: Primary | None
+
+
+class Program(TypedDict):
+    """The bpftrace program that ran, exactly."""
+
+    text: str
+    sha256: str
+
+
+class Host(TypedDict):
+    """Where it ran; offline decoding knows little of it."""
+
+    hostname: str | None
+    kernel: str | None
+    arch: str | None
+    cpus: int | None
+    bpftrace: str | None
+    boot_id: str | None
+
+
+class Workload(TypedDict):
+    """The command that the run lasted for; a negative code is the signal that ended it."""
+
+    argv: list[str]
+    exit_code: int | None
+
+
+class Window(TypedDict):
+    """When it was measured (UTC, RFC 3339) and what ended it."""
+
+    started_at: str | None
+    attached_at: str | None
+    """When the last probe was attached; the first was up to 50 ms earlier and counted meanwhile."""
+    ended_at: str | None
+    duration_seconds: float | None
+    ended_by: EndedBy | None
+    workload: NotRequired[Workload]
+    recorded: NotRequired[bool]
+    """True where a recording was decoded again: nothing was measured now."""
+    index: NotRequired[int]
+    """Place of this window among those of its run, from 0."""
+
+
+class Problem(TypedDict):
+    """One thing that makes the result less than it looks."""
+
+    code: str
+    count: int | None
+    """How many events, keys or rows it concerns; `null` where that cannot be known."""
+    detail: str
+
+
+class Quality(TypedDict):
+    """Whether the result can be relied on; void data passes no gate and proves nothing."""
+
+    grade: Grade
+    problems: list[Problem]
+
+
+class Overhead(TypedDict):
+    """What the tracing cost; `covers` says what the figures include."""
+
+    bpf_seconds: float | None
+    probe_runs: int | None
+    ns_per_run: float | None
+    cpu_ratio: float | None
+    map_bytes: NotRequired[int | None]
+    tracer_cpu_seconds: NotRequired[float | None]
+    tracer_rss_bytes: NotRequired[int | None]
+    covers: NotRequired[str]
+
+
+class Companion(TypedDict):
+    """A fact about the host read beside the run, before and after it."""
+
+    name: str
+    source: str
+    unit: Unit | None
+    before: Any
+    after: Any
+
+
+class Event(TypedDict):
+    """One event that a recipe reports as it happens."""
+
+    name: str
+    time_seconds: NotRequired[float | None]
+    """Since `attached_at`."""
+    fields: dict[str, Any]
+
+
+class Message(TypedDict):
+    """Anything else that bpftrace printed, in its order."""
+
+    type: str
+    """bpftrace's word for it (printf, time, cat, join, syscall, warnf …) or `text`."""
+    text: str | TextBytes
+    data: NotRequired[Any]
+    probe_source: NotRequired[str]
+
+
+class Capture(TypedDict):
+    """One run, or one window of it."""
+
+    schema: Literal["ebpf-recipe/capture/v1"]
+    id: str
+    """Sorts by time of creation."""
+    run_id: str
+    """Shared by the windows of one run; equal to `id` where there is one."""
+    recipe: RecipeReference | None
+    parameters: dict[str, Any]
+    target: dict[str, list[str | int]]
+    program: Program | None
+    host: Host
+    window: Window
+    quality: Quality
+    overhead: Overhead | None
+    tables: list[Table]
+    events: list[Event]
+    messages: list[Message]
+    companions: list[Companion]

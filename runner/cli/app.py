@@ -1,0 +1,52 @@
+"""The tree of commands; each is a file of its own."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from runner import __version__
+from runner.cli.list import list_recipes
+from runner.cli.run import RunGroup
+from runner.cli.schema import print_schema
+from runner.cli.show import show_recipe
+
+app = typer.Typer(
+    help="From a symptom to a proven fix with bpftrace.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    # Rich's help needs 0.1 s more to start.
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(given: bool) -> None:
+    if given:
+        print(f"ebpf-recipe {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    del version
+
+
+app.command("list")(list_recipes)
+app.command("show")(show_recipe)
+app.add_typer(
+    typer.Typer(
+        cls=RunGroup,
+        name="run",
+        help="Run a recipe and print its capture.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        subcommand_metavar="RECIPE [OPTIONS] [-- COMMAND ...]",
+    )
+)
+app.command("schema")(print_schema)

@@ -1,0 +1,39 @@
+"""`ebpf-recipe list`: the recipes there are."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def list_recipes(
+    symptom: Annotated[str | None, typer.Option(help="Only recipes for this symptom.")] = None,
+    layer: Annotated[str | None, typer.Option(help="Only recipes of this layer.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array.")] = False,
+) -> None:
+    """List the recipes."""
+    from typing import get_args
+
+    from runner.cli.words import check_word
+    from runner.recipe.catalogue import find_recipe, recipe_ids
+    from runner.recipe.model import Layer, Symptom
+
+    check_word("--symptom", symptom, get_args(Symptom))
+    check_word("--layer", layer, get_args(Layer))
+    recipes = [find_recipe(recipe_id).recipe for recipe_id in recipe_ids()]
+    chosen = [
+        recipe
+        for recipe in recipes
+        if (symptom is None or symptom in recipe.symptoms) and (layer is None or layer == recipe.layer)
+    ]
+    if as_json:
+        import orjson
+
+        rows = [
+            recipe.model_dump(include={"id", "title", "layer", "stage", "symptoms", "status"}) for recipe in chosen
+        ]
+        print(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
+        return
+    for recipe in chosen:
+        print(f"{recipe.id:<20} {recipe.layer:<6} {recipe.stage:<7} {recipe.status:<13} {recipe.title}")

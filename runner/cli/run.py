@@ -1,0 +1,315 @@
+"""`ebpf-recipe run RECIPE`: every recipe is a subcommand with options of its own."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from runner.recipe.catalogue import find_recipe, recipe_ids
+from runner.recipe.parameters import PARAMETER_TYPES, TARGET_FILTERS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runner.capture.document import Capture
+    from runner.recipe.load import LoadedRecipe
+    from runner.cli.output import Destination
+    from runner.recipe.parameters import ParameterType, Value
+    from runner.run import Outcome, Plan
+    from runner.workload import Workload
+
+DEFAULT_DURATION = "10s"
+_WORKLOAD = "ebpf-recipe.workload"
+
+
+class Format(StrEnum):
+    """How a capture is printed."""
+
+    AUTO = "auto"
+    TABLE = "table"
+    JSON = "json"
+
+
+class RunGroup(TyperGroup):
+    """The recipes as commands, each made when it is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        """Return the ids of all recipes."""
+        return recipe_ids()
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return the command of a recipe.
+
+        :raises ValueRefused: There is no such recipe, or it has mistakes.
+        """
+        if cmd_name.startswith("-") or (ctx.resilient_parsing and cmd_name not in recipe_ids()):
+            return None
+        return _command(find_recipe(cmd_name))
+
+
+class _RecipeCommand(TyperCommand):
+    """A command that keeps what stands behind `--` apart: nothing else may be a stray word."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the options; leave the workload in the context."""
+        if "--" in args:
+            place = args.index("--")
+            ctx.meta[_WORKLOAD] = args[place + 1 :]
+            args = args[:place]
+        return super().parse_args(ctx, args)
+
+
+def _command(loaded: LoadedRecipe) -> Any:
+    recipe = loaded.recipe
+    options = {
+        parameter.name: _option(
+            parameter.name,
+            PARAMETER_TYPES[parameter.type],
+            parameter.description,
+            repeatable=parameter.repeatable,
+        )
+        for parameter in recipe.parameters
+    }
+    for name, kind in TARGET_FILTERS.items():
+        honoured = recipe.target.honours.get(name)
+        options[name] = _option(
+            name, kind, f"Only {honoured or kind.range}.", repeatable=True, hidden=honoured is None
+        )
+
+    def invoke(ctx: typer.Context, **given: Any) -> None:
+        texts = {name: tuple(given.pop(_python_name(name)) or ()) for name in options}
+        _run(loaded, texts, workload_argv=ctx.meta.get(_WORKLOAD), **given)
+
+    first = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    own = [
+        inspect.Parameter(_python_name(name), inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=None)
+        for name, annotation in options.items()
+    ]
+    common = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for parameter in inspect.signature(_common_options, eval_str=True).parameters.values()
+    ]
+    invoke.__signature__ = inspect.Signature([first, *own, *common])  # type: ignore[attr-defined]
+    invoke.__annotations__ = {p.name: p.annotation for p in (first, *own, *common)}
+    summary = " ".join(recipe.description.split())
+    one = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    one.command(
+        recipe.id,
+        cls=_RecipeCommand,
+        short_help=recipe.title,
+        help=summary,
+        epilog=f"`ebpf-recipe show {recipe.id}` says what the tables mean, and the caveats.",
+        options_metavar="[OPTIONS] [-- COMMAND ...]",
+    )(invoke)
+    return typer.main.get_command(one)
+
+
+def _python_name(option: str) -> str:
+    return f"given_{option.replace('-', '_')}"
+
+
+def _option(
+    name: str, kind: ParameterType, description: str, *, repeatable: bool, hidden: bool = False
+) -> Any:
+    again = ", may be repeated" if repeatable else ""
+    return Annotated[
+        list[str] | None,
+        typer.Option(
+            f"--{name}",
+            metavar=kind.metavar,
+            help=f"{description} [{kind.range}{again}]",
+            hidden=hidden,
+            show_default=False,
+        ),
+    ]
+
+
+def _common_options(
+    duration: Annotated[
+        str | None,
+        typer.Option(
+            "-d",
+            "--duration",
+            metavar="DURATION",
+            help="How long to trace: 10s, 500ms, 2m. [default: 10s; with -- COMMAND: as long as it runs]",
+            show_default=False,
+        ),
+    ] = None,
+    form: Annotated[
+        Format, typer.Option("-f", "--format", help="auto: a table on a terminal, JSON elsewhere.")
+    ] = Format.AUTO,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Write to a file, as JSON unless -f says otherwise."),
+    ] = None,
+    bpftrace: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH", help="The bpftrace to use. [default: $EBPF_RECIPE_BPFTRACE, else the one on PATH]"
+        ),
+    ] = None,
+    max_map_keys: Annotated[
+        str | None, typer.Option(metavar="N", help="Room for keys in each map. [1 to 10000000]")
+    ] = None,
+    record: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also keep what bpftrace printed, for --replay.")
+    ] = None,
+    replay: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Decode a recorded run of the same command; nothing is traced."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the program for this host and do not run it.")
+    ] = False,
+) -> None:
+    """Carry the options that every recipe has."""
+
+
+def _run(
+    loaded: LoadedRecipe,
+    texts: Mapping[str, tuple[str, ...]],
+    *,
+    workload_argv: list[str] | None,
+    duration: str | None,
+    form: Format,
+    output: Path | None,
+    bpftrace: str | None,
+    max_map_keys: str | None,
+    record: Path | None,
+    replay: Path | None,
+    dry_run: bool,
+) -> None:
+    from runner.bpftrace.version import find_bpftrace
+    from runner.cli.output import Destination
+    from runner.errors import ValueRefused
+    from runner.recipe.durations import parse_duration
+    from runner.recipe.parameters import parse_count
+    from runner.run import check_privilege, check_processes, plan_run
+    from runner.workload import Workload
+
+    if workload_argv is not None and duration is not None:
+        raise typer.BadParameter("a run lasts as long as its COMMAND or for a --duration, not both")
+    if workload_argv == []:
+        raise typer.BadParameter("there is no COMMAND behind --")
+    values = _parse(loaded, texts)
+    seconds = None if workload_argv else parse_duration("--duration", duration or DEFAULT_DURATION)
+    room = parse_count("--max-map-keys", max_map_keys) if max_map_keys is not None else None
+    if form is Format.TABLE and output is not None and output.suffix == ".json":
+        raise ValueRefused(f"-f table does not belong into {output}", hint="leave -f away for JSON")
+    if dry_run:
+        print(plan_run(loaded, values, find_bpftrace(bpftrace)).program.text, end="")
+        return
+    destination = Destination(output)
+    if replay is not None:
+        from runner.replay import replay as replay_run
+
+        _print(_decode(replay_run(loaded, values, replay)), form, destination)
+        return
+    workload = Workload(workload_argv) if workload_argv else None
+    recording = Destination(record) if record is not None else None
+    found = find_bpftrace(bpftrace)
+    check_privilege()
+    plan = plan_run(loaded, values, found)
+    check_processes(values.get("pid", ()))
+    outcome = _trace(plan, seconds, workload, room)
+    if recording is not None:
+        from runner.replay import encode_outcome
+
+        recording.write(encode_outcome(outcome))
+    capture = _decode(outcome)
+    _print(capture, form, destination)
+    _finish(capture)
+
+
+def _parse(loaded: LoadedRecipe, texts: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[Value, ...]]:
+    """Parse every value; refuse a filter that the recipe cannot honour truthfully."""
+    from runner.errors import ValueRefused
+    from runner.recipe.parameters import parse_values
+
+    recipe = loaded.recipe
+    types = {p.name: PARAMETER_TYPES[p.type] for p in recipe.parameters} | dict(TARGET_FILTERS)
+    single = {p.name for p in recipe.parameters if not p.repeatable}
+    values = {}
+    for name, given in texts.items():
+        if given and name in recipe.target.refuses:
+            raise ValueRefused(f"{recipe.id} cannot honour --{name}: {recipe.target.refuses[name]}")
+        if name in single and len(given) > 1:
+            raise ValueRefused(f"--{name} takes one value, {len(given)} were given")
+        values[name] = parse_values(name, types[name], given)
+    return values
+
+
+def _trace(plan: Plan, seconds: float | None, workload: Workload | None, room: int | None) -> Outcome:
+    from contextlib import nullcontext
+
+    from runner.run import execute
+
+    bar = None
+    if sys.stderr is not None and sys.stderr.isatty():
+        from runner.cli.progress import ProgressBar
+
+        bar = ProgressBar(seconds)
+    with bar or nullcontext():
+        return execute(
+            plan,
+            duration_seconds=seconds,
+            workload=workload,
+            max_map_keys=room,
+            watcher=bar,
+            watch_events=bar is not None,
+        )
+
+
+def _decode(outcome: Outcome) -> Capture:
+    from runner.cli.output import keep
+    from runner.errors import NotUnderstood
+
+    try:
+        return outcome.capture()
+    except NotUnderstood as error:
+        error.hint = f"what bpftrace printed is kept in {keep(error.raw)}"
+        raise
+
+
+def _print(capture: Capture, form: Format, destination: Destination) -> None:
+    from runner.capture.encode import encode_capture
+
+    has_terminal = sys.stdout is not None and sys.stdout.isatty()
+    on_terminal = destination.path is None and has_terminal
+    if form is Format.TABLE or (form is Format.AUTO and on_terminal):
+        destination.write(_table(capture, in_color=on_terminal))
+        return
+    destination.write(encode_capture(capture))
+    if form is Format.AUTO and has_terminal:
+        sys.stdout.write(_table(capture, in_color=True).decode())
+
+
+def _table(capture: Capture, *, in_color: bool) -> bytes:
+    import io
+
+    from runner.report.terminal import print_capture
+
+    text = io.StringIO()
+    print_capture(capture, text, in_color=in_color)
+    return text.getvalue().encode()
+
+
+def _finish(capture: Capture) -> None:
+    """Fail where the run or its workload did: a failed load never looks like a good measurement."""
+    from runner.errors import TraceFailed, WorkloadFailed
+
+    window = capture["window"]
+    if window["ended_by"] == "crash" or capture["quality"]["grade"] == "void":
+        details = "; ".join(problem["detail"] for problem in capture["quality"]["problems"])
+        raise TraceFailed(f"the run is void: {details or 'bpftrace ended by itself'}")
+    workload = window.get("workload")
+    if workload and window["ended_by"] == "workload" and workload["exit_code"] != 0:
+        code = workload["exit_code"]
+        how = f"ended by signal {-code}" if code is not None and code < 0 else f"exit {code}"
+        raise WorkloadFailed(f"the command {workload['argv'][0]!r} failed: {how}")

@@ -1,0 +1,26 @@
+"""`ebpf-recipe schema`: the JSON Schemas of the documents."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+
+class Document(StrEnum):
+    """The documents that have a schema."""
+
+    CAPTURE = "capture"
+
+
+def print_schema(
+    document: Annotated[Document, typer.Argument(help="Which document.")],
+) -> None:
+    """Print the JSON Schema of a document."""
+    import orjson
+
+    from runner.capture.schema import capture_schema
+
+    del document  # the capture is the only one yet
+    print(orjson.dumps(capture_schema(), option=orjson.OPT_INDENT_2).decode())

@@ -1,0 +1,82 @@
+"""`ebpf-recipe show`: what a recipe measures, its parameters, caveats and cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from runner.recipe.catalogue import recipe_ids
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runner.recipe.model import Recipe
+
+
+def _complete(incomplete: str) -> list[str]:
+    return [recipe_id for recipe_id in recipe_ids() if recipe_id.startswith(incomplete)]
+
+
+def show_recipe(
+    recipe: Annotated[str, typer.Argument(help="The recipe's id.", autocompletion=_complete)],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the recipe as JSON.")] = False,
+) -> None:
+    """Show what a recipe measures."""
+    from runner.recipe.catalogue import find_recipe
+
+    found = find_recipe(recipe)
+    if as_json:
+        print(found.recipe.model_dump_json(indent=2, by_alias=True))
+        return
+    print("\n".join(_lines(found.recipe)))
+
+
+def _lines(recipe: Recipe) -> Iterator[str]:
+    from runner.recipe.parameters import PARAMETER_TYPES, TARGET_FILTERS
+
+    yield f"{recipe.id}: {recipe.title}"
+    yield f"  {recipe.layer}, {recipe.stage}, {recipe.status}; symptoms: {', '.join(recipe.symptoms) or 'none'}"
+    yield ""
+    yield from _wrapped(recipe.description, "  ")
+    yield "\nTables"
+    for output in recipe.outputs:
+        if output.total_of is None:
+            keys = ", ".join(key.name for key in output.keys) or "no keys"
+            yield f"  {output.name}: {output.kind} of {output.unit} by {keys}"
+            yield from _wrapped(output.description, "    ")
+    yield "\nParameters"
+    for parameter in recipe.parameters:
+        kind = PARAMETER_TYPES[parameter.type]
+        again = "; may be repeated" if parameter.repeatable else ""
+        yield f"  --{parameter.name} {kind.metavar}: {parameter.description} ({kind.range}{again})"
+    yield "\nTarget filters"
+    for name, how in recipe.target.honours.items():
+        yield from _wrapped(f"--{name} {TARGET_FILTERS[name].metavar}: {how}", "  ")
+    for name, why in recipe.target.refuses.items():
+        yield from _wrapped(f"--{name} is refused: {why}", "  ")
+    yield "\nVariants, the first that the host can run"
+    for variant in recipe.variants:
+        needs = ", ".join(str(guard) for guard in variant.when) or "nothing special"
+        yield from _wrapped(f"{variant.id} (needs {needs}): {variant.description}", "  ")
+    yield "\nCaveats"
+    for caveat in recipe.caveats:
+        yield from _wrapped(f"- {caveat}", "  ")
+    yield "\nCost"
+    yield from _wrapped(f"{recipe.overhead.level}: {recipe.overhead.reason}", "  ")
+    yield "\nReferences"
+    for reference in recipe.references:
+        yield f"  {reference}"
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    import textwrap
+
+    return textwrap.wrap(
+        " ".join(text.split()),
+        width=100,
+        initial_indent=indent,
+        subsequent_indent=indent + "  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

@@ -1,0 +1,26 @@
+"""What this host is: kernel, architecture, processors, BTF, privilege."""
+
+import os
+from pathlib import Path
+
+BTF = Path("/sys/kernel/btf/vmlinux")
+
+
+def has_btf() -> bool:
+    """Whether the kernel describes its own types."""
+    return BTF.exists()
+
+
+def is_root() -> bool:
+    """Whether this process runs as root (bpftrace before 0.25 demands it)."""
+    return os.geteuid() == 0
+
+
+def boot_id() -> str:
+    """Return the id of this boot: monotonic times compare only within one."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def cpus_online() -> int:
+    """Return the number of processors that run, whatever this process may use."""
+    return os.sysconf("SC_NPROCESSORS_ONLN")

@@ -1,0 +1,1 @@
+"""What a recipe says: its model, where recipes are found, their parameters, their programs."""

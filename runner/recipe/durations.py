@@ -1,0 +1,25 @@
+"""Durations as people write them: `10s`, `500ms`, `2m`, `1h`, or seconds without a unit."""
+
+import re
+
+from runner.errors import ValueRefused
+
+_DURATION = re.compile(r"^(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h)?$")
+_SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0}
+
+LONGEST_SECONDS = 7 * 24 * 3600.0
+
+
+def parse_duration(option: str, text: str) -> float:
+    """Return a duration in seconds, above 0 and up to a week.
+
+    :raises ValueRefused: Naming the option and what it takes.
+    """
+    match = _DURATION.match(text)
+    seconds = float(match[1]) * _SECONDS[match[2]] if match else 0.0
+    if not 0.001 <= seconds <= LONGEST_SECONDS:
+        raise ValueRefused(
+            f"{option} {text!r}: not a duration above 0 and up to 7 days",
+            hint=f"{option} takes 10s, 500ms, 2m or 1h",
+        )
+    return seconds

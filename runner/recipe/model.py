@@ -1,0 +1,234 @@
+"""A recipe, typed: every field that a recipe file may have, and what it means."""
+
+from datetime import date
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from runner.capture.declaration import KeyDeclaration, KeyType, Kind, TableDeclaration, Unit
+from runner.recipe.parameters import PARAMETER_TYPES, TARGET_FILTERS
+
+Layer = Literal["cpu", "sched", "io", "fs", "net", "mem", "app", "sec"]
+Stage = Literal["scan", "detail"]
+Status = Literal["experimental", "tested", "stable", "deprecated"]
+Symptom = Literal[
+    "tail-latency", "timeouts", "high-cpu", "packet-drops", "slow-disk", "slow-files", "connection-errors"
+]
+
+Id = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=40)]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
+MapName = Annotated[str, StringConstraints(pattern=r"^@[a-z][a-z0-9_]*$", max_length=40)]
+Title = Annotated[str, StringConstraints(min_length=10, max_length=60)]
+Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+Probe = Annotated[str, StringConstraints(pattern=r"^(tracepoint:\w+:\w+|k(ret)?probe:\w+)$")]
+
+
+def _known_parameter_type(name: str) -> str:
+    if name not in PARAMETER_TYPES:
+        raise ValueError(f"no such parameter type; there are {', '.join(sorted(PARAMETER_TYPES))}")
+    return name
+
+
+def _known_filter(name: str) -> str:
+    if name not in TARGET_FILTERS:
+        raise ValueError(f"no such target filter; there are {', '.join(TARGET_FILTERS)}")
+    return name
+
+
+Filter = Annotated[str, AfterValidator(_known_filter)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Parameter(_Strict):
+    """A value that the person who runs the recipe may give."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=30)]
+    type: Annotated[str, AfterValidator(_known_parameter_type)]
+    description: Text
+    repeatable: bool = False
+
+
+class Target(_Strict):
+    """Which target filters the recipe honours, and how; why it cannot honour the others."""
+
+    honours: dict[Filter, Text] = {}
+    refuses: dict[Filter, Text] = {}
+
+    @model_validator(mode="after")
+    def _every_filter_once(self) -> Self:
+        both = self.honours.keys() & self.refuses.keys()
+        if both:
+            raise ValueError(f"both honoured and refused: {', '.join(sorted(both))}")
+        missing = TARGET_FILTERS.keys() - self.honours.keys() - self.refuses.keys()
+        if missing:
+            raise ValueError(f"neither honoured nor refused: {', '.join(sorted(missing))}")
+        return self
+
+
+class Guard(_Strict):
+    """One condition on the host: features are tested, never version numbers."""
+
+    probe: Probe | None = None
+    field: Annotated[str, StringConstraints(pattern=r"^\w+$")] | None = None
+    """With `probe`: the probe has this field."""
+    bpftrace: str | None = None
+    """A feature of bpftrace (`bpftrace/version.py`)."""
+
+    @model_validator(mode="after")
+    def _one_question(self) -> Self:
+        if (self.probe is None) == (self.bpftrace is None):
+            raise ValueError("a guard asks for a probe (or a field of one) or for a feature of bpftrace")
+        if self.field is not None and self.probe is None:
+            raise ValueError("a field needs the probe that has it")
+        return self
+
+    def __str__(self) -> str:
+        if self.field is not None:
+            return f"{self.probe} has the field {self.field}"
+        return self.probe or f"bpftrace has {self.bpftrace}"
+
+
+class Variant(_Strict):
+    """One way to measure the recipe's quantity; the first whose guards hold is used."""
+
+    id: Id
+    when: tuple[Guard, ...] = ()
+    description: Text
+
+
+class Requires(_Strict):
+    """What no variant can do without."""
+
+    btf: bool = False
+    probes: tuple[Probe, ...] = ()
+
+
+class Key(_Strict):
+    """One key of a table."""
+
+    name: Name
+    type: KeyType
+    owner: bool = False
+    description: Text | None = None
+
+
+class Output(_Strict):
+    """One table of the capture: the map that carries it, what it counts, in what unit."""
+
+    name: Name
+    map: MapName
+    kind: Kind
+    unit: Unit
+    keys: tuple[Key, ...] = ()
+    total_of: Name | None = None
+    direction: Literal["lower", "higher", "neutral"] = "neutral"
+    """Which way is better."""
+    description: Text
+
+    def declaration(self) -> TableDeclaration:
+        """Return what the decoder needs to know."""
+        return TableDeclaration(
+            name=self.name,
+            map=self.map,
+            kind=self.kind,
+            unit=self.unit,
+            keys=tuple(KeyDeclaration(key.name, key.type, key.owner) for key in self.keys),
+            total_of=self.total_of,
+        )
+
+
+class PrimaryOutcome(_Strict):
+    """The number that decides a comparison of two captures."""
+
+    table: Name
+    statistic: Literal["rate", "total", "p50", "p95", "p99", "p999"]
+    better: Literal["lower", "higher"]
+
+
+class Related(_Strict):
+    """Another recipe to look at."""
+
+    id: Id
+    type: Literal["details", "similar", "derived", "obsoletes"]
+
+
+class OverheadNote(_Strict):
+    """What the recipe costs: a level, and why."""
+
+    level: Literal["low", "medium", "high"]
+    reason: Text
+
+
+class Recipe(_Strict):
+    """A recipe: one YAML file, and the template of the same name."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    id: Id
+    title: Title
+    status: Status
+    layer: Layer
+    stage: Stage
+    symptoms: tuple[Symptom, ...] = ()
+    description: Text
+    author: Text
+    date: date
+    references: tuple[Annotated[str, StringConstraints(pattern=r"^https?://\S+$")], ...]
+    parameters: tuple[Parameter, ...] = ()
+    target: Target
+    requires: Requires = Requires()
+    features: dict[Id, Guard] = {}
+    """What the template may ask of the host: `has("name")`."""
+    variants: Annotated[tuple[Variant, ...], Field(min_length=1)]
+    outputs: Annotated[tuple[Output, ...], Field(min_length=1)]
+    scratch_maps: tuple[MapName, ...] = ()
+    """Maps that the program keeps for itself; they are cleared, not reported."""
+    max_map_keys: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    """Room for keys in each map, where bpftrace's own default (4096) is too small."""
+    progress: Name | None = None
+    """The table without keys that says how many events there were so far."""
+    primary: PrimaryOutcome
+    caveats: Annotated[tuple[Text, ...], Field(min_length=1)]
+    overhead: OverheadNote
+    related: tuple[Related, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Self:
+        tables = {output.name: output for output in self.outputs}
+        for output in self.outputs:
+            if output.total_of is not None and (output.keys or output.total_of not in tables):
+                raise ValueError(f"output {output.name}: total_of names another output and takes no keys")
+        if self.primary.table not in tables:
+            raise ValueError(f"primary: no output is called {self.primary.table}")
+        if self.progress is not None and (self.progress not in tables or tables[self.progress].keys):
+            raise ValueError("progress: names an output without keys")
+        for what, names in (
+            ("outputs", [output.name for output in self.outputs]),
+            ("maps", [output.map for output in self.outputs] + list(self.scratch_maps)),
+            ("parameters", [parameter.name for parameter in self.parameters] + list(TARGET_FILTERS)),
+            ("variants", [variant.id for variant in self.variants]),
+        ):
+            twice = {name for name in names if names.count(name) > 1}
+            if twice:
+                raise ValueError(f"{what}: {', '.join(sorted(twice))} stands twice")
+        return self
+
+    def guards(self) -> tuple[Guard, ...]:
+        """Return every question that the recipe asks of a host."""
+        needed = tuple(Guard(probe=probe) for probe in self.requires.probes)
+        return (*needed, *self.features.values(), *(g for variant in self.variants for g in variant.when))
+
+    def map_names(self) -> frozenset[str]:
+        """Return every map that the program may use."""
+        return frozenset(output.map for output in self.outputs) | frozenset(self.scratch_maps)
+
+
+
+def location_text(location: tuple[Any, ...]) -> str:
+    """Return where in a recipe an error is, as `outputs[0].unit`."""
+    text = ""
+    for part in location:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text

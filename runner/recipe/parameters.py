@@ -1,0 +1,234 @@
+"""Typed parameters: from the words of a command line to values that have a bpftrace form.
+
+Only these values can enter a program; each says how it is compared there. All conditions are built
+from integers, so there is nothing to quote.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from runner.capture.words import COMM_BYTES, name_to_words
+from runner.errors import ValueRefused
+
+if TYPE_CHECKING:
+    from runner.capture.words import ByteOrder
+
+PID_MAX = 1 << 22
+"""PID_MAX_LIMIT of include/linux/threads.h on 64-bit kernels."""
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_WORD_MASK = (1 << 64) - 1
+
+
+class Value(Protocol):
+    """One parsed value of a parameter or target filter."""
+
+    def condition(self, byteorder: ByteOrder, *expressions: str) -> str:
+        """Return the bpftrace condition that the expressions (of the program) equal this value."""
+        ...
+
+    def json(self) -> str | int:
+        """Return the value as a capture shows it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A port or a process id: any of the expressions may equal it."""
+
+    number: int
+
+    def condition(self, byteorder: ByteOrder, *expressions: str) -> str:  # noqa: ARG002
+        """Return `a == 80 || b == 80`."""
+        return " || ".join(f"{expression} == {self.number}" for expression in expressions)
+
+    def json(self) -> int:
+        """Return the number."""
+        return self.number
+
+
+@dataclass(frozen=True, slots=True)
+class TaskName:
+    """A task's name, whole or a prefix; compared with the two words that carry a name."""
+
+    name: bytes
+    is_prefix: bool
+
+    def condition(self, byteorder: ByteOrder, *expressions: str) -> str:
+        """Return a comparison of exactly the bytes that matter.
+
+        Kernels before v5.17 left stale bytes behind the NUL of a name, so a whole name is compared
+        up to its NUL and no further.
+        """
+        significant = len(self.name) + (0 if self.is_prefix else 1)
+        mask = b"\xff" * significant + b"\0" * (COMM_BYTES - significant)
+        masks = (int.from_bytes(mask[:8], byteorder), int.from_bytes(mask[8:], byteorder))
+        return _masked(expressions, masks, name_to_words(self.name, byteorder))
+
+    def json(self) -> str:
+        """Return the name as it was asked for."""
+        return self.name.decode(errors="replace") + ("*" if self.is_prefix else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """An address or a network (CIDR), IPv4 also as it appears on an IPv6 socket."""
+
+    first: Address
+    prefix_length: int
+
+    def condition(self, byteorder: ByteOrder, *expressions: str) -> str:  # noqa: ARG002
+        """Return a comparison with the 16 bytes of an address, IPv4 in its mapped form.
+
+        So the kernel's `*_v6` tracepoint fields are filled (TP_STORE_ADDRS, include/trace/events).
+
+        :param expressions: Names of variables without the number of the byte: `$remote_` for
+            `$remote_0` to `$remote_15`.
+        """
+        version = self.first.version
+        packed = self.first.packed if version == 6 else bytes(10) + b"\xff\xff" + self.first.packed
+        length = self.prefix_length + (96 if version == 4 else 0)
+        whole, bits = divmod(length, 8)
+        # From the end: most addresses differ there, and the first difference settles it.
+        parts = [(place, 0xFF) for place in reversed(range(whole))]
+        if bits:
+            parts.insert(0, (whole, 0xFF << (8 - bits) & 0xFF))
+        conditions = [
+            " && ".join(
+                f"{expression}{place} == {packed[place]}"
+                if mask == 0xFF
+                else f"({expression}{place} & {mask}) == {packed[place]}"
+                for place, mask in parts
+            )
+            for expression in expressions
+        ]
+        return " || ".join(f"({condition or 1})" for condition in conditions)
+
+    def json(self) -> str:
+        """Return the address, with its prefix length where it is a network."""
+        return str(self.first) + (f"/{self.prefix_length}" if not self._is_host else "")
+
+    @property
+    def _is_host(self) -> bool:
+        return self.prefix_length == self.first.max_prefixlen
+
+
+def _masked(expressions: Sequence[str], masks: tuple[int, int], words: tuple[int, int]) -> str:
+    parts = []
+    for expression, mask, word in zip(expressions, masks, words, strict=True):
+        if mask == _WORD_MASK:
+            parts.append(f"{expression} == (uint64){word}")
+        elif mask:
+            parts.append(f"({expression} & (uint64){mask}) == (uint64){word}")
+    return " && ".join(parts) or "1"
+
+
+def parse_port(text: str) -> Number:
+    """Parse a port, 1 to 65535."""
+    return Number(_integer(text, 1, 65535))
+
+
+def parse_pid(text: str) -> Number:
+    """Parse a process id, 1 to the kernel's largest."""
+    return Number(_integer(text, 1, PID_MAX))
+
+
+def parse_comm(text: str) -> TaskName:
+    r"""Parse a task name; a trailing `*` makes it a prefix, `\*` is a star of the name's own."""
+    is_prefix = text.endswith("*") and not text.endswith("\\*")
+    body = text[:-1] if is_prefix else text[:-2] + "*" if text.endswith("\\*") else text
+    name = body.encode(errors="surrogateescape")
+    if not name:
+        raise ValueError("a name has at least one byte")
+    if len(name) >= COMM_BYTES:
+        kept = name[: COMM_BYTES - 1].decode(errors="ignore")
+        # A cut in the middle of a character leaves nothing to type but a prefix.
+        star = "*" if is_prefix or len(kept.encode()) < COMM_BYTES - 1 else ""
+        raise ValueError(
+            f"the kernel keeps {COMM_BYTES - 1} bytes of a name, this has {len(name)}: "
+            f"what would match is {kept + star!r}"
+        )
+    return TaskName(name, is_prefix)
+
+
+def parse_network(text: str) -> Network:
+    """Parse an IPv4 or IPv6 address, or a network in CIDR form."""
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError("not an IPv4 or IPv6 address or network such as 10.0.0.0/8") from None
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if mapped is not None and network.prefixlen >= 96:
+        return Network(mapped, network.prefixlen - 96)
+    return Network(network.network_address, network.prefixlen)
+
+
+def _integer(text: str, lowest: int, highest: int) -> int:
+    if not (text.isascii() and text.lstrip("-").isdigit()):
+        raise ValueError("not a whole number")
+    number = int(text[:20])
+    if not lowest <= number <= highest:
+        raise ValueError(f"outside {lowest} to {highest}")
+    return number
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterType:
+    """How a type is written: its name in help texts, its range, its parser."""
+
+    metavar: str
+    range: str
+    parse: Callable[[str], Value]
+
+
+PARAMETER_TYPES: Mapping[str, ParameterType] = {
+    "port": ParameterType("PORT", "1 to 65535", parse_port),
+    "network": ParameterType("ADDRESS", "an IPv4 or IPv6 address or network (CIDR)", parse_network),
+}
+
+TARGET_FILTERS: Mapping[str, ParameterType] = {
+    "pid": ParameterType("PID", "the id of a process (thread group)", parse_pid),
+    "comm": ParameterType("NAME", "the name of the process's leader; a trailing * matches a prefix", parse_comm),
+    "thread": ParameterType("NAME", "the name of the thread itself; a trailing * matches a prefix", parse_comm),
+}  # fmt: skip
+"""The target filters, the same words for every recipe; a recipe honours or refuses each."""
+
+
+def parse_values(option: str, kind: ParameterType, texts: Sequence[str]) -> tuple[Value, ...]:
+    """Parse what was given for one option.
+
+    :raises ValueRefused: Naming the option, the value and what it may be.
+    """
+    values = []
+    for text in texts:
+        try:
+            values.append(kind.parse(text))
+        except ValueError as error:
+            raise ValueRefused(f"--{option} {_shown(text)}: {error}", hint=f"--{option} takes {kind.range}") from error
+    return tuple(values)
+
+
+def parse_count(option: str, text: str, highest: int = 10_000_000) -> int:
+    """Parse a count of things, 1 or more.
+
+    :raises ValueRefused: It is none.
+    """
+    try:
+        return _integer(text, 1, highest)
+    except ValueError as error:
+        raise ValueRefused(f"{option} {_shown(text)}: {error}") from error
+
+
+def _shown(text: str) -> str:
+    shown = ascii(text)
+    return shown if len(shown) <= 60 else f"{shown[:57]}…"
+
+
+def as_json(values: tuple[Value, ...], *, repeatable: bool) -> Any:
+    """Return what a capture says of a parameter: a list where it is repeatable, else the value."""
+    return [value.json() for value in values] if repeatable else values[0].json()

@@ -1,0 +1,161 @@
+"""From a recipe, its values and the host's facts to a bpftrace program."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import FileSystemLoader, StrictUndefined, TemplateError, TemplateSyntaxError
+from jinja2.sandbox import SandboxedEnvironment
+from markupsafe import Markup
+
+from runner.errors import HostRefused, ValueRefused
+from runner.recipe.catalogue import data_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runner.capture.words import ByteOrder
+    from runner.host.facts import HostFacts
+    from runner.recipe.load import LoadedRecipe
+    from runner.recipe.model import Guard, Recipe, Variant
+    from runner.recipe.parameters import Value
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A rendered program.
+
+    :param text: What bpftrace is given, without what the runner adds around it.
+    :param variant: The variant that was rendered.
+    :param variant_reason: Why that one.
+    """
+
+    text: str
+    variant: Variant
+    variant_reason: str
+
+    @property
+    def sha256(self) -> str:
+        """Return the digest of the text, in hexadecimal."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+class Condition:
+    """What a template sees of a parameter or filter: whether it was given, and its condition.
+
+    It has no string form, so that no template can put a value anywhere but through `matches`.
+    """
+
+    def __init__(self, values: tuple[Value, ...], byteorder: ByteOrder) -> None:
+        self._values = values
+        self._byteorder = byteorder
+
+    def __bool__(self) -> bool:
+        return bool(self._values)
+
+    def __str__(self) -> str:
+        raise TypeError("a parameter has no text; use its matches(…)")
+
+    __format__ = None  # type: ignore[assignment]
+
+    def matches(self, *expressions: str) -> Markup:
+        """Return a bpftrace condition: the expressions equal one of the values; `1` without values."""
+        if not self._values:
+            return Markup("1")
+        conditions = [value.condition(self._byteorder, *expressions) for value in self._values]
+        # Built from integers and from expressions that stand in the template.
+        return Markup("(" + " || ".join(f"({condition})" for condition in conditions) + ")")  # noqa: S704
+
+
+def _finalize(value: Any) -> Any:
+    """Let only text of the template itself, and of macros and conditions, into a program."""
+    if isinstance(value, Markup):
+        return value
+    raise TypeError(f"a value of type {type(value).__name__} has no bpftrace form")
+
+
+def _code(text: Any) -> Markup:
+    """Mark a string that stands in the template itself as program text (macro arguments)."""
+    if type(text) is not str:
+        raise TypeError(f"only text of the template is code, not {type(text).__name__}")
+    return Markup(text)  # noqa: S704: values from outside are never plain strings here
+
+
+def _environment() -> SandboxedEnvironment:
+    environment = SandboxedEnvironment(
+        loader=FileSystemLoader(data_dir("templates")),
+        undefined=StrictUndefined,
+        finalize=_finalize,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["code"] = _code
+    return environment
+
+
+def choose_variant(recipe: Recipe, facts: HostFacts) -> tuple[Variant, str]:
+    """Return the first variant whose guards hold on the host, and why it is that one.
+
+    :raises HostRefused: No variant can run there; each one's missing feature is named.
+    """
+    missing = [
+        f"the kernel has no {probe}" for probe in recipe.requires.probes if not facts.has_probe(probe)
+    ]
+    if recipe.requires.btf and not facts.btf:
+        missing.append("the kernel has no BTF (CONFIG_DEBUG_INFO_BTF)")
+    if missing:
+        raise HostRefused(f"{recipe.id} cannot run here: {'; '.join(missing)}")
+    passed_over = []
+    for variant in recipe.variants:
+        lacking = [str(guard) for guard in variant.when if not _holds(guard, facts)]
+        if not lacking:
+            found = ", ".join(str(guard) for guard in variant.when) or "it needs nothing special"
+            return variant, "; ".join([f"{variant.id}: {found}", *passed_over])
+        passed_over.append(f"not {variant.id}: missing here: {', '.join(lacking)}")
+    raise HostRefused(f"{recipe.id} has no variant for this host: {'; '.join(passed_over)}")
+
+
+def _holds(guard: Guard, facts: HostFacts) -> bool:
+    if guard.bpftrace is not None:
+        return guard.bpftrace in facts.bpftrace_features
+    assert guard.probe is not None
+    if guard.field is not None:
+        return facts.has_field(guard.probe, guard.field)
+    return facts.has_probe(guard.probe)
+
+
+def render_program(
+    loaded: LoadedRecipe, values: Mapping[str, tuple[Value, ...]], facts: HostFacts
+) -> Program:
+    """Render the recipe's program for a host.
+
+    :param values: Parsed values by name, of parameters and of target filters together.
+    :raises HostRefused: The host lacks what every variant needs.
+    :raises ValueRefused: The template has a mistake (with file and line).
+    """
+    recipe = loaded.recipe
+    variant, reason = choose_variant(recipe, facts)
+
+    def has(feature: str) -> bool:
+        return _holds(recipe.features[feature], facts)
+
+    names = {
+        "params": [parameter.name for parameter in recipe.parameters],
+        "target": list(recipe.target.honours),
+    }
+    context: dict[str, Any] = {
+        group: {name.replace("-", "_"): Condition(values.get(name, ()), facts.byteorder) for name in members}
+        for group, members in names.items()
+    }
+    template = f"{loaded.template_path.parent.name}/{loaded.template_path.name}"
+    try:
+        text = _environment().get_template(template).render(has=has, variant=variant.id, **context)
+    except TemplateSyntaxError as error:
+        raise ValueRefused(f"{error.filename}:{error.lineno}: {error.message}") from error
+    except (TemplateError, TypeError, KeyError) as error:
+        raise ValueRefused(f"{loaded.template_path}: {error}") from error
+    return Program(text, variant, reason)

@@ -1,0 +1,68 @@
+"""The command after `--`: checked before the trace, started when it is attached, ended with it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from runner.errors import WorkloadFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+NOT_FOUND = 127
+"""What a shell exits with for a command that is not there."""
+
+_TERM_SECONDS = 5.0
+
+
+class Workload:
+    """A command that a run lasts for. Its stdout goes to stderr: ours carries the result alone."""
+
+    def __init__(self, argv: Sequence[str]) -> None:
+        """Check that the command exists; nothing is started yet.
+
+        :raises WorkloadFailed: It does not, or may not be executed.
+        """
+        self.argv = list(argv)
+        self.exit_code: int | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        if shutil.which(self.argv[0]) is None:
+            raise WorkloadFailed(f"there is no command {self.argv[0]!r} that can be executed")
+
+    def start(self, on_end: Callable[[], None]) -> None:
+        """Start the command; `on_end` is called, from a thread, when it has ended.
+
+        :raises WorkloadFailed: It cannot be started.
+        """
+        try:
+            # On a descriptor of its own: the command's stdout, joined to our stderr.
+            self._process = subprocess.Popen(self.argv, stdout=sys.stderr.fileno())
+        except OSError as error:
+            raise WorkloadFailed(f"{self.argv[0]} cannot be started: {error.strerror}") from error
+        threading.Thread(target=self._wait, args=(on_end,), name="workload", daemon=True).start()
+
+    def end(self) -> None:
+        """End the command if it still runs: SIGTERM, and SIGKILL after 5 s."""
+        process = self._process
+        if process is None:
+            return
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if process.poll() is not None:
+                break
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_TERM_SECONDS)
+        self.exit_code = process.returncode
+
+    def _wait(self, on_end: Callable[[], None]) -> None:
+        assert self._process is not None
+        self.exit_code = self._process.wait()
+        on_end()
