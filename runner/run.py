@@ -8,15 +8,13 @@ import signal
 import socket
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from runner.bpftrace.diagnosis import warnings_of
 from runner.bpftrace.frame import END_MAP, frame_program
 from runner.bpftrace.messages import Messages, read_message, read_messages
-from runner.bpftrace.recording import Moment, Recording
 from runner.bpftrace.session import Session
 from runner.bpftrace.tables import decode_tables
-from runner.bpftrace.diagnosis import warnings_of
-from runner.bpftrace.version import Bpftrace
 from runner.capture.encode import encode_text, new_id
 from runner.errors import HostRefused, Interrupted, NotUnderstood, Terminated, ValueRefused
 from runner.host import kernel, probes, processes
@@ -27,13 +25,15 @@ from runner.recipe.render import Program, render_program
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from runner.bpftrace.recording import Moment, Recording
+    from runner.bpftrace.version import Bpftrace
     from runner.capture.document import Capture, EndedBy, Message, Problem, Quality, Window
     from runner.recipe.load import LoadedRecipe
     from runner.recipe.model import Guard, Recipe
     from runner.recipe.parameters import Value
     from runner.workload import Workload
 
-SCHEMA = "ebpf-recipe/capture/v1"
+SCHEMA: Final = "ebpf-recipe/capture/v1"
 
 DEFAULT_MAP_KEYS = 4096
 """bpftrace's own max_map_keys, in every release."""
@@ -121,9 +121,7 @@ def host_facts(guards: tuple[Guard, ...], bpftrace: Bpftrace) -> HostFacts:
     )
 
 
-def plan_run(
-    loaded: LoadedRecipe, values: Mapping[str, tuple[Value, ...]], bpftrace: Bpftrace
-) -> Plan:
+def plan_run(loaded: LoadedRecipe, values: Mapping[str, tuple[Value, ...]], bpftrace: Bpftrace) -> Plan:
     """Decide what would run here, without running it.
 
     :param values: Parsed values of parameters and target filters, by name.
@@ -184,28 +182,30 @@ def execute(
     framed = frame_program(plan.program.text, scratch_maps=recipe.scratch_maps, progress_map=progress)
     room = max_map_keys or recipe.max_map_keys
 
-    with Session(
-        plan.bpftrace,
-        framed,
-        max_map_keys=room,
-        on_line=_count_listener(progress, watcher) if progress else None,
-    ) as session:
-        with _signals(session.wake):
-            try:
-                reason = session.wait_ready()
-                if reason is not None:
-                    session.stop()
-                    raise _interrupted(reason)
-                watcher.attached()
-                if workload is not None:
-                    workload.start(lambda: session.wake("workload"))
-                reason = session.wait(duration_seconds)
-                ended_by = _ended_by(reason)
-                watcher.ending()
-                recording = session.stop()
-            finally:
-                if workload is not None:
-                    workload.end()
+    with (
+        Session(
+            plan.bpftrace,
+            framed,
+            max_map_keys=room,
+            on_line=_count_listener(progress, watcher) if progress else None,
+        ) as session,
+        _signals(session.wake),
+    ):
+        try:
+            reason = session.wait_ready()
+            if reason is not None:
+                session.stop()
+                raise _interrupted(reason)
+            watcher.attached()
+            if workload is not None:
+                workload.start(lambda: session.wake("workload"))
+            reason = session.wait(duration_seconds)
+            ended_by = _ended_by(reason)
+            watcher.ending()
+            recording = session.stop()
+        finally:
+            if workload is not None:
+                workload.end()
     return Outcome(plan, recording, ended_by, room or DEFAULT_MAP_KEYS, workload)
 
 

@@ -103,8 +103,9 @@ _PATTERNS: tuple[_Pattern, ...] = (
 
 # Harmless, and printed at nearly every start.
 _NOISE = re.compile(
-    r"couldn't set RLIMIT_(MEMLOCK|NOFILE)|Could not read (symbols|functions) from .*available_filter_functions"
-    r"|Addrspace is not set|^HINT: |deprecated",
+    r"couldn't set RLIMIT_(MEMLOCK|NOFILE)"
+    r"|Could not read (symbols|functions) from .*available_filter_functions"
+    r"|Error while reading traceable functions|Addrspace is not set|^HINT: |deprecated",
 )
 
 
@@ -126,8 +127,14 @@ def diagnose(exit_code: int | None, stderr: bytes, stdout: bytes = b"") -> EbpfR
     for pattern in _PATTERNS:
         match = pattern.regex.search(everything)
         if match:
-            return pattern.error(f"bpftrace: {_line_of(everything, match)} [{pattern.name}]", hint=pattern.hint)
-    how = f"was ended by signal {-exit_code}" if exit_code is not None and exit_code < 0 else f"exit {exit_code}"
+            return pattern.error(
+                f"bpftrace: {_line_of(everything, match)} [{pattern.name}]", hint=pattern.hint
+            )
+    how = (
+        f"was ended by signal {-exit_code}"
+        if exit_code is not None and exit_code < 0
+        else f"exit {exit_code}"
+    )
     said = "\n".join(lines[-5:]) or "it said nothing"
     return TraceFailed(f"bpftrace ended before it was ready ({how}): {said}")
 

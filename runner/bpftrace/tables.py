@@ -13,14 +13,14 @@ from runner.capture.words import words_to_name
 from runner.errors import NotUnderstood
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from runner.bpftrace.messages import Messages
     from runner.capture.declaration import KeyType, Kind, TableDeclaration
     from runner.capture.document import KeyValue, Problem, ScalarRow, Table
     from runner.capture.words import ByteOrder
 
-_MERGE = {"count": sum, "sum": sum, "min": min, "max": max}
+_MERGE: Mapping[Kind, Callable[[Iterable[int]], int]] = {"count": sum, "sum": sum, "min": min, "max": max}
 """How rows whose keys decode to the same are one row, by kind."""
 
 _ZERO_WHEN_ABSENT: frozenset[Kind] = frozenset({"count", "sum"})
@@ -99,7 +99,9 @@ def _decode_key(
             for column, parts in zip(declaration.keys, words, strict=True)
         }
     except ValueError as error:
-        raise NotUnderstood(f"{declaration.map}: the key {words} does not fit its declaration: {error}") from error
+        raise NotUnderstood(
+            f"{declaration.map}: the key {words} does not fit its declaration: {error}"
+        ) from error
 
 
 def _decode_part(key_type: KeyType, parts: Sequence[str], byteorder: ByteOrder) -> KeyValue:
@@ -151,7 +153,7 @@ def _overflows(
                 f"{total - counted} of {total} are in no row",
             }
     for table in tables:
-        if table["name"] not in checked and len(table["rows"]) >= max_keys:
+        if table["keys"] and table["name"] not in checked and len(table["rows"]) >= max_keys:
             yield {
                 "code": "map-full",
                 "count": None,

@@ -72,9 +72,13 @@ def find_bpftrace(given: str | None = None) -> Bpftrace:
     if asked:
         path = Path(asked if "/" in asked else shutil.which(asked) or asked)
         if not path.exists():
-            raise HostRefused(f"there is no bpftrace at {asked}", hint=f"check --bpftrace or ${ENVIRONMENT_VARIABLE}")
+            raise HostRefused(
+                f"there is no bpftrace at {asked}", hint=f"check --bpftrace or ${ENVIRONMENT_VARIABLE}"
+            )
         if path.is_dir() or not os.access(path, os.X_OK):
-            raise HostRefused(f"{asked} is not an executable file", hint=f"check --bpftrace or ${ENVIRONMENT_VARIABLE}")
+            raise HostRefused(
+                f"{asked} is not an executable file", hint=f"check --bpftrace or ${ENVIRONMENT_VARIABLE}"
+            )
     else:
         found = shutil.which("bpftrace", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
         if found is None:
@@ -104,8 +108,9 @@ def _ask_version(path: Path) -> tuple[int, int, int]:
         raise HostRefused(f"{path} --version does not answer as bpftrace does (exit {answer.returncode})")
     version = (int(match[1]), int(match[2]), int(match[3] or 0))
     if version[:2] < OLDEST:
+        release = ".".join(map(str, version))
         raise HostRefused(
-            f"{path} is bpftrace {'.'.join(map(str, version))}; {OLDEST[0]}.{OLDEST[1]} is the oldest supported",
+            f"{path} is bpftrace {release}; {OLDEST[0]}.{OLDEST[1]} is the oldest supported",
             hint="install a newer one, or name one with --bpftrace",
         )
     return version

@@ -5,9 +5,9 @@ is what a capture decoded from saved output has where only a run would know. The
 checker and the JSON Schema; a run builds plain dictionaries and imports none of this.
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired
 
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from runner.capture.declaration import KeyType, Kind, Unit
 

@@ -8,6 +8,7 @@ import typer
 
 from runner import __version__
 from runner.cli.list import list_recipes
+from runner.cli.report import report_capture
 from runner.cli.run import RunGroup
 from runner.cli.schema import print_schema
 from runner.cli.show import show_recipe
@@ -49,4 +50,5 @@ app.add_typer(
         subcommand_metavar="RECIPE [OPTIONS] [-- COMMAND ...]",
     )
 )
+app.command("report")(report_capture)
 app.command("schema")(print_schema)

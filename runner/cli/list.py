@@ -31,7 +31,8 @@ def list_recipes(
         import orjson
 
         rows = [
-            recipe.model_dump(include={"id", "title", "layer", "stage", "symptoms", "status"}) for recipe in chosen
+            recipe.model_dump(include={"id", "title", "layer", "stage", "symptoms", "status"})
+            for recipe in chosen
         ]
         print(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
         return

@@ -16,7 +16,8 @@ from runner.errors import NotWritten
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_REFUGES = ("/dev/shm", "/run", "/var/tmp", "/tmp")  # noqa: S108: mkstemp makes names that nobody guesses
+# mkstemp makes names that nobody guesses.
+_REFUGES = ("/dev/shm", "/run", "/var/tmp", "/tmp")  # noqa: S108
 """Where a result is kept that could not be written where it was asked for: memory first."""
 
 
@@ -59,7 +60,9 @@ class Destination:
                 self._replace(data)
         except OSError as error:
             where = "stdout" if self.path is None else str(self.path)
-            raise NotWritten(f"{where}: {error.strerror}", hint=f"the result is kept in {keep(data)}") from error
+            raise NotWritten(
+                f"{where}: {error.strerror}", hint=f"the result is kept in {keep(data)}"
+            ) from error
 
     def _replace(self, data: bytes) -> None:
         assert self.path is not None

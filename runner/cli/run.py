@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runner.capture.document import Capture
-    from runner.recipe.load import LoadedRecipe
     from runner.cli.output import Destination
+    from runner.recipe.load import LoadedRecipe
     from runner.recipe.parameters import ParameterType, Value
     from runner.run import Outcome, Plan
     from runner.workload import Workload
@@ -88,7 +88,9 @@ def _command(loaded: LoadedRecipe) -> Any:
 
     first = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
     own = [
-        inspect.Parameter(_python_name(name), inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=None)
+        inspect.Parameter(
+            _python_name(name), inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=None
+        )
         for name, annotation in options.items()
     ]
     common = [
@@ -146,7 +148,9 @@ def _common_options(
     ] = Format.AUTO,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="FILE", help="Write to a file, as JSON unless -f says otherwise."),
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="Write to a file, as JSON unless -f says otherwise."
+        ),
     ] = None,
     bpftrace: Annotated[
         str | None,

@@ -36,7 +36,8 @@ def _lines(recipe: Recipe) -> Iterator[str]:
     from runner.recipe.parameters import PARAMETER_TYPES, TARGET_FILTERS
 
     yield f"{recipe.id}: {recipe.title}"
-    yield f"  {recipe.layer}, {recipe.stage}, {recipe.status}; symptoms: {', '.join(recipe.symptoms) or 'none'}"
+    symptoms = ", ".join(recipe.symptoms) or "none"
+    yield f"  {recipe.layer}, {recipe.stage}, {recipe.status}; symptoms: {symptoms}"
     yield ""
     yield from _wrapped(recipe.description, "  ")
     yield "\nTables"

@@ -33,7 +33,7 @@ def find_recipe(recipe_id: str) -> LoadedRecipe:
 
     :raises ValueRefused: No recipe has it; the nearest ids are named.
     """
-    from runner.recipe.load import load_recipe  # noqa: PLC0415: pydantic and YAML, not needed to list ids
+    from runner.recipe.load import load_recipe  # noqa: PLC0415  # pydantic and YAML, not needed to list ids
 
     paths = _paths()
     path = paths.get(recipe_id)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import ValidationError
 
 from runner.errors import ValueRefused
 from runner.recipe.model import Recipe, location_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _SafeLoader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -64,7 +66,7 @@ def load_recipe(path: Path, template_path: Path) -> LoadedRecipe:
     try:
         text = path.read_text()
         node = yaml.compose(text, Loader=_Loader)
-        document = yaml.load(text, Loader=_Loader)  # noqa: S506: a subclass of the safe loader
+        document = yaml.load(text, Loader=_Loader)  # noqa: S506  # a subclass of the safe loader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)

@@ -225,7 +225,6 @@ class Recipe(_Strict):
         return frozenset(output.map for output in self.outputs) | frozenset(self.scratch_maps)
 
 
-
 def location_text(location: tuple[Any, ...]) -> str:
     """Return where in a recipe an error is, as `outputs[0].unit`."""
     text = ""

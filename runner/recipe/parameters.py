@@ -7,7 +7,6 @@ from integers, so there is nothing to quote.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,6 +14,8 @@ from runner.capture.words import COMM_BYTES, name_to_words
 from runner.errors import ValueRefused
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     from runner.capture.words import ByteOrder
 
 PID_MAX = 1 << 22
@@ -159,6 +160,8 @@ def parse_comm(text: str) -> TaskName:
 def parse_network(text: str) -> Network:
     """Parse an IPv4 or IPv6 address, or a network in CIDR form."""
     try:
+        if "%" in text:
+            raise ValueError("a packet carries no zone")
         network = ipaddress.ip_network(text, strict=False)
     except ValueError:
         raise ValueError("not an IPv4 or IPv6 address or network such as 10.0.0.0/8") from None
@@ -192,10 +195,10 @@ PARAMETER_TYPES: Mapping[str, ParameterType] = {
 }
 
 TARGET_FILTERS: Mapping[str, ParameterType] = {
-    "pid": ParameterType("PID", "the id of a process (thread group)", parse_pid),
-    "comm": ParameterType("NAME", "the name of the process's leader; a trailing * matches a prefix", parse_comm),
-    "thread": ParameterType("NAME", "the name of the thread itself; a trailing * matches a prefix", parse_comm),
-}  # fmt: skip
+    "pid": ParameterType("PID", "1 to 4194304", parse_pid),
+    "comm": ParameterType("NAME", "a name; a trailing * matches a prefix", parse_comm),
+    "thread": ParameterType("NAME", "a name; a trailing * matches a prefix", parse_comm),
+}
 """The target filters, the same words for every recipe; a recipe honours or refuses each."""
 
 
@@ -209,7 +212,9 @@ def parse_values(option: str, kind: ParameterType, texts: Sequence[str]) -> tupl
         try:
             values.append(kind.parse(text))
         except ValueError as error:
-            raise ValueRefused(f"--{option} {_shown(text)}: {error}", hint=f"--{option} takes {kind.range}") from error
+            raise ValueRefused(
+                f"--{option} {_shown(text)}: {error}", hint=f"--{option} takes {kind.range}"
+            ) from error
     return tuple(values)
 
 

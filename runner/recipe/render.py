@@ -80,7 +80,7 @@ def _code(text: Any) -> Markup:
     """Mark a string that stands in the template itself as program text (macro arguments)."""
     if type(text) is not str:
         raise TypeError(f"only text of the template is code, not {type(text).__name__}")
-    return Markup(text)  # noqa: S704: values from outside are never plain strings here
+    return Markup(text)  # noqa: S704  # values from outside are never plain strings here
 
 
 def _environment() -> SandboxedEnvironment:
@@ -102,14 +102,12 @@ def choose_variant(recipe: Recipe, facts: HostFacts) -> tuple[Variant, str]:
 
     :raises HostRefused: No variant can run there; each one's missing feature is named.
     """
-    missing = [
-        f"the kernel has no {probe}" for probe in recipe.requires.probes if not facts.has_probe(probe)
-    ]
+    missing = [f"the kernel has no {probe}" for probe in recipe.requires.probes if not facts.has_probe(probe)]
     if recipe.requires.btf and not facts.btf:
         missing.append("the kernel has no BTF (CONFIG_DEBUG_INFO_BTF)")
     if missing:
         raise HostRefused(f"{recipe.id} cannot run here: {'; '.join(missing)}")
-    passed_over = []
+    passed_over: list[str] = []
     for variant in recipe.variants:
         lacking = [str(guard) for guard in variant.when if not _holds(guard, facts)]
         if not lacking:

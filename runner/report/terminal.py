@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import TextIO
 
-    from runner.capture.document import Capture, KeyValue, Table
+    from runner.capture.document import Capture, KeyColumn, KeyValue, Row, Table
 
 MOST_ROWS = 20
 """Rows shown of each table; the JSON has them all."""
@@ -79,29 +81,79 @@ def _totals(capture: Capture) -> dict[str, int]:
 
 def _table(table: Table, totals: dict[str, int]) -> RenderableType:
     title = table["name"].replace("_", " ")
-    rows: list[Any] = list(table["rows"])
-    counted = sum(row["value"] for row in rows)
-    total = totals.get(f"{table['name']}_total", counted)
-    if not rows:
+    if not table["rows"]:
         return Text(f"\n{title}: none")
+    columns = [column["name"] for column in table["keys"]]
+    # Kinds whose values add up; others come with the recipes that have them.
+    lines = [_Line([row["key"][name] for name in columns], row["value"], row) for row in table["rows"]]  # type: ignore[typeddict-item]
+    total = totals.get(f"{table['name']}_total", sum(line.value for line in lines))
+    lines = _collapsed(lines)
     drawn = RichTable(
-        title=f"\n{title}: {total} {table['unit'] or ''}".rstrip(), title_justify="left", title_style="", box=None
+        title=f"\n{title}: {total} {table['unit'] or ''}".rstrip(),
+        title_justify="left",
+        title_style="",
+        box=None,
     )
     for column in table["keys"]:
         drawn.add_column(column["name"], justify="right" if column["type"] in ("integer", "port") else "left")
     drawn.add_column(table["unit"] or "value", justify="right")
-    for row in rows[:MOST_ROWS]:
-        cells = [_cell(row["key"][column["name"]], row) for column in table["keys"]]
-        drawn.add_row(*cells, str(row["value"]), style="dim" if row.get("unattributed") else "")
-    if len(rows) <= MOST_ROWS:
+    for line in lines[:MOST_ROWS]:
+        cells = [
+            _cell(value, column, line.row) for value, column in zip(line.cells, table["keys"], strict=True)
+        ]
+        drawn.add_row(*cells, str(line.value), style="dim" if line.row.get("unattributed") else "")
+    if len(lines) <= MOST_ROWS:
         return drawn
-    left = sum(row["value"] for row in rows[MOST_ROWS:])
-    return Group(drawn, Text(f"… and {len(rows) - MOST_ROWS} more rows with {left}; the JSON has them", style="dim"))
+    left = sum(line.value for line in lines[MOST_ROWS:])
+    return Group(
+        drawn, Text(f"… and {len(lines) - MOST_ROWS} more rows with {left}; the JSON has them", style="dim")
+    )
 
 
-def _cell(value: KeyValue, row: Any) -> str:
+@dataclass(frozen=True, slots=True)
+class _Line:
+    cells: Sequence[KeyValue | _Several]
+    value: int
+    row: Row
+
+
+@dataclass(frozen=True, slots=True)
+class _Several:
+    """So many different values of a column, in one line."""
+
+    count: int
+
+
+def _collapsed(lines: list[_Line]) -> list[_Line]:
+    """Put lines together that differ in one column only, where there are too many to read.
+
+    The column is the one with the most different values, as the ports of clients are.
+    """
+    if len(lines) <= MOST_ROWS:
+        return lines
+    width = len(lines[0].cells)
+    column = max(range(width), key=lambda index: len({str(line.cells[index]) for line in lines}))
+    groups: dict[str, list[_Line]] = {}
+    for line in lines:
+        rest = [*line.cells[:column], *line.cells[column + 1 :]]
+        groups.setdefault(str(rest), []).append(line)
+    merged = [_merged(group, column) for group in groups.values()]
+    return sorted(merged, key=lambda line: -line.value)
+
+
+def _merged(group: list[_Line], column: int) -> _Line:
+    if len(group) == 1:
+        return group[0]
+    first = group[0]
+    cells = [*first.cells[:column], _Several(len(group)), *first.cells[column + 1 :]]
+    return _Line(cells, sum(line.value for line in group), first.row)
+
+
+def _cell(value: KeyValue | _Several, column: KeyColumn, row: Row) -> str:
+    if isinstance(value, _Several):
+        return f"({value.count} values)"
     if value is None:
-        return UNATTRIBUTED if row.get("unattributed") else "-"
+        return UNATTRIBUTED if row.get("unattributed") and column["type"] == "comm" else "-"
     if isinstance(value, dict):
         value = value["text"]
     # Names come from the traced host: no markup of theirs is obeyed.

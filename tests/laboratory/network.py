@@ -40,7 +40,9 @@ def two_hosts() -> Iterator[tuple[Host, Host]]:
         server = Host(holders[0], "10.99.0.1", "fd99::1")
         client = Host(holders[1], "10.99.0.2", "fd99::2")
         _wait_for_namespaces(holders)
-        server.run("ip", "link", "add", "lab0", "type", "veth", "peer", "name", "lab0", "netns", str(holders[1]))
+        server.run(
+            "ip", "link", "add", "lab0", "type", "veth", "peer", "name", "lab0", "netns", str(holders[1])
+        )
         for host in (server, client):
             host.run("ip", "link", "set", "lo", "up")
             host.run("ip", "address", "add", f"{host.ipv4}/24", "dev", "lab0")

@@ -1,0 +1,54 @@
+# Everything that people and CI do here, by name.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LAB := tests/laboratory
+
+.PHONY: help demo test test-unit test-kernel lint format clean recordings
+
+help:
+	@echo "make demo       a laboratory with packet loss, and the recipe that finds whose packets are lost"
+	@echo "make test       lint, types and every test that this machine can run"
+	@echo "make test-unit  the tests that need no root, in seconds"
+	@echo "make lint       ruff and mypy        make format  let ruff mend what it can"
+
+$(VENV)/ready: pyproject.toml
+	@$(LAB)/make-venv "$(PYTHON)" $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+$(VENV)/package: pyproject.toml
+	@$(LAB)/make-venv "$(PYTHON)" $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+demo: $(VENV)/package
+	@$(LAB)/install-system demo || true
+	@$(LAB)/with-tracefs $(BIN)/python -m tests.laboratory.demo
+
+test: lint
+	@$(LAB)/install-system test
+	@$(LAB)/with-tracefs $(BIN)/python -m pytest
+
+test-unit: $(VENV)/ready
+	@$(BIN)/python -m pytest -m "not kernel"
+
+test-kernel: $(VENV)/ready
+	@$(LAB)/install-system test
+	@$(LAB)/with-tracefs $(BIN)/python -m pytest -m kernel
+
+lint: $(VENV)/ready
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(VENV)/ready
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# After a change to a recipe's program: BPFTRACE="path ..." records with several.
+recordings: $(VENV)/ready
+	@$(LAB)/with-tracefs $(BIN)/python -m tests.laboratory.record $(BPFTRACE)

@@ -1,0 +1,74 @@
+"""`main`: the one entry of the command line and the one handler of errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from runner.errors import EbpfRecipeError, ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PROGRAM = "ebpf-recipe"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; every failure is a message on stderr."""
+    try:
+        from runner.cli.app import app
+
+        app(args=list(arguments) if arguments is not None else None, prog_name=PROGRAM)
+    except SystemExit as end:
+        return _flushed(end.code if isinstance(end.code, int) else int(end.code is not None))
+    except EbpfRecipeError as error:
+        return _flushed(_report(error))
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        return _flushed(ExitCode.WRITE)
+    except Exception:  # noqa: BLE001  # the last handler; a bug is reported as one
+        return _report_bug()
+    return _flushed(ExitCode.DONE)
+
+
+def _report(error: EbpfRecipeError) -> int:
+    lines = [f"{PROGRAM}: {error.message}"]
+    if error.hint:
+        lines.append(f"  {error.hint}")
+    _say("\n".join(lines))
+    return error.exit_code
+
+
+def _report_bug() -> int:
+    import platform
+    import traceback
+
+    from runner import __version__
+
+    _say(
+        f"{PROGRAM}: this is a bug of ours. Please report what follows.\n"
+        f"version {__version__}, Python {platform.python_version()}, Linux {platform.release()}\n"
+        f"arguments {sys.argv[1:]!r}\n{traceback.format_exc()}"
+    )
+    return ExitCode.BUG
+
+
+def _say(text: str) -> None:
+    # What names bring along is shown, never obeyed: escapes for what a terminal would interpret.
+    shown = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+    print(shown, file=sys.stderr, flush=True)
+
+
+def _flushed(code: int) -> int:
+    """Flush stdout while an error can still be reported; Python would do so at exit, with a traceback."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # Nothing more can be written there: what Python would flush at exit goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if code == ExitCode.DONE:
+            _say(f"{PROGRAM}: stdout: {error.strerror}")
+            return ExitCode.WRITE
+    return code

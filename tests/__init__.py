@@ -1,0 +1,1 @@
+"""Tests: pure parts at the top, the real kernel in `kernel/`, real symptoms in `laboratory/`."""

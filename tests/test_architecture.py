@@ -1,0 +1,56 @@
+"""Imports point downward only: the table of the rooms, held against the syntax trees."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+RUNNER = Path(__file__).parents[1] / "runner"
+LOWER = {"errors", "capture", "recipe", "host", "bpftrace", "workload", "run", "report", "replay"}
+MAY_IMPORT = {
+    "errors": set(),
+    "capture": {"errors"},
+    "host": {"errors", "capture"},
+    "recipe": {"errors", "capture", "host.facts"},
+    "bpftrace": {"errors", "capture"},
+    "workload": {"errors"},
+    "run": {"errors", "capture", "recipe", "host", "bpftrace", "workload"},
+    "replay": {"errors", "capture", "recipe", "host", "bpftrace", "run"},
+    "report": {"errors", "capture"},
+    "cli": LOWER,
+}
+FILES = sorted(path for path in RUNNER.rglob("*.py") if path.parent != RUNNER or path.stem in MAY_IMPORT)
+
+
+def room_of(path):
+    return path.relative_to(RUNNER).with_suffix("").parts[0]
+
+
+def imports_of(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("runner."):
+            rest = node.module.removeprefix("runner.")
+            yield from (f"{rest}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module == "runner":
+            yield from (alias.name for alias in node.names if alias.name != "__version__")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(RUNNER)))
+def test_a_room_knows_only_what_stands_below_it(path):
+    room = room_of(path)
+    allowed = MAY_IMPORT[room] | {room}
+    for imported in imports_of(path):
+        assert any(imported == name or imported.startswith(f"{name}.") for name in allowed), imported
+
+
+@pytest.mark.parametrize("path", sorted(RUNNER.rglob("*.py")), ids=lambda path: str(path.relative_to(RUNNER)))
+def test_a_files_first_line_says_its_job(path):
+    assert ast.get_docstring(ast.parse(path.read_text())), path
+    assert path.read_text().startswith('"""')
+
+
+def test_only_the_command_line_prints():
+    for path in RUNNER.rglob("*.py"):
+        calls = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]
+        prints = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"]
+        assert not prints or room_of(path) == "cli", path

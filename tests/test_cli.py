@@ -1,0 +1,165 @@
+"""The command line without a kernel: help, lists, bad input, completion; each with its exit code."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from tests.command import EBPF_RECIPE, FAKE_BPFTRACE, ebpf_recipe
+
+
+def test_help_names_the_commands():
+    text = ebpf_recipe("--help").stdout
+    assert all(f"  {name} " in text for name in ("list", "show", "run", "report", "schema"))
+
+
+def test_each_recipe_has_help_of_its_own():
+    done = ebpf_recipe("run", "tcp-retrans", "--help")
+    assert done.returncode == 0
+    for words in (
+        "--port PORT",
+        "1 to 65535",
+        "may be repeated",
+        "--remote ADDRESS",
+        "--comm NAME",
+        "default:",
+    ):
+        assert words in done.stdout
+    assert "--thread" not in done.stdout
+
+
+def test_the_list():
+    assert "tcp-retrans" in ebpf_recipe("list").stdout
+    rows = json.loads(ebpf_recipe("list", "--json", "--symptom", "timeouts", "--layer", "net").stdout)
+    (row,) = [row for row in rows if row["id"] == "tcp-retrans"]
+    assert set(row) == {"id", "title", "layer", "stage", "symptoms", "status"}
+    assert "tcp-retrans" not in ebpf_recipe("list", "--layer", "cpu").stdout
+
+
+def test_show_says_what_matters():
+    text = ebpf_recipe("show", "tcp-retrans").stdout
+    for words in ("Caveats", "--thread is refused", "kprobe", "of packets by pid, comm", "Cost"):
+        assert words in text
+    assert json.loads(ebpf_recipe("show", "tcp-retrans", "--json").stdout)["id"] == "tcp-retrans"
+
+
+def test_the_schema_is_one():
+    Draft202012Validator.check_schema(json.loads(ebpf_recipe("schema", "capture").stdout))
+
+
+RUN = ("run", "tcp-retrans")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("run", "tcp-retrnas"), 3, "did you mean tcp-retrans?"),
+        (("run", "\x1b[31mred"), 3, "there is no recipe"),
+        (("show", "nothing-like-it"), 3, "`ebpf-recipe list`"),
+        (("run", "--nothing"), 2, "--nothing"),
+        (("nothing",), 2, "No such command"),
+        (("list", "--symptom", "tail-latncy"), 3, "did you mean tail-latency?"),
+        ((*RUN, "--nothing", "x"), 2, "No such option"),
+        ((*RUN, "443"), 2, "unexpected extra argument"),
+        ((*RUN, "--port"), 2, "requires an argument"),
+        ((*RUN, "--port", "70000"), 3, "outside 1 to 65535"),
+        ((*RUN, "--port", "http"), 3, "not a whole number"),
+        ((*RUN, "--remote", "example.org"), 3, "not an IPv4 or IPv6 address"),
+        ((*RUN, "--comm", "x" * 300), 3, "15 bytes of a name, this has 300"),
+        ((*RUN, "--comm", ""), 3, "at least one byte"),
+        ((*RUN, "--thread", "worker"), 3, "cannot honour --thread: a retransmit runs in no thread"),
+        ((*RUN, "--pid", "0"), 3, "outside 1 to 4194304"),
+        ((*RUN, "--duration", "0"), 3, "not a duration above 0"),
+        ((*RUN, "--duration", "-3s"), 3, "not a duration above 0"),
+        ((*RUN, "--duration", "10 parsecs"), 3, "10s, 500ms, 2m or 1h"),
+        ((*RUN, "--duration", "9999h"), 3, "up to 7 days"),
+        ((*RUN, "-f", "xml"), 2, "xml"),
+        ((*RUN, "--max-map-keys", "0"), 3, "outside 1 to 10000000"),
+        ((*RUN, "-d", "1s", "--", "true"), 2, "not both"),
+        ((*RUN, "--"), 2, "no COMMAND"),
+        ((*RUN, "--", "no-such-command-at-all"), 7, "no command 'no-such-command-at-all'"),
+        ((*RUN, "-o", "/no/such/folder/x.json"), 8, "cannot be written: No such file"),
+        ((*RUN, "-o", "/"), 8, "cannot be written: Is a directory"),
+        ((*RUN, "--bpftrace", "/no/bpftrace"), 4, "there is no bpftrace at /no/bpftrace"),
+        ((*RUN, "--bpftrace", "/etc/passwd"), 4, "is not an executable file"),
+        ((*RUN, "--bpftrace", "/etc"), 4, "is not an executable file"),
+        ((*RUN, "--bpftrace", "/bin/true"), 4, "does not answer as bpftrace does"),
+    ],
+)
+def test_bad_input(arguments, code, words):
+    done = ebpf_recipe(*arguments)
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr
+    assert done.stdout == ""
+    assert "\x1b" not in done.stderr
+
+
+def test_no_bpftrace_at_all():
+    done = ebpf_recipe(*RUN, env={"PATH": "/nowhere"})
+    # /usr/sbin and /sbin are looked into whatever PATH says: where it is there, that is right too.
+    assert done.returncode in (0, 4)
+    if done.returncode == 4 and "not installed" in done.stderr:
+        assert "apt-get install bpftrace" in done.stderr
+
+
+def test_a_bpftrace_that_is_too_old():
+    done = ebpf_recipe(
+        *RUN, "--bpftrace", FAKE_BPFTRACE, env={**os.environ, "FAKE_VERSION": "bpftrace v0.11.2"}
+    )
+    assert done.returncode == 4
+    assert "0.17 is the oldest supported" in done.stderr
+
+
+@pytest.mark.parametrize("name", ['q"uote', "new\nline", "{brace}", "{{ 1 }}", "a,b", "*/exit()/*", "\\"])
+def test_any_name_is_harmless_in_a_program(name):
+    done = ebpf_recipe(*RUN, "--comm", name, "--replay", "/dev/null")
+    assert done.returncode == 6, done.stderr
+
+
+def test_a_file_that_may_not_be_written_is_known_before(tmp_path):
+    target = tmp_path / "kept.json"
+    target.write_text("mine")
+    target.chmod(0o400)
+    command = [EBPF_RECIPE, *RUN, "-o", str(target)]
+    if os.geteuid() == 0:
+        tmp_path.chmod(0o755)
+        command = [
+            "setpriv",
+            "--reuid=65534",
+            "--regid=65534",
+            "--clear-groups",
+            sys.executable,
+            "-m",
+            "runner",
+        ] + command[1:]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1])
+    if "No module named" in done.stderr or "Permission denied: '/" in done.stderr:
+        pytest.skip("nobody may not read this checkout")
+    assert done.returncode == 8, done.stderr
+    assert "Permission denied" in done.stderr
+    assert target.read_text() == "mine"
+
+
+COMPLETIONS = [
+    ("ebpf-recipe ru", "run"),
+    ("ebpf-recipe run tcp-", "tcp-retrans"),
+    ("ebpf-recipe run tcp-retrans --re", "--remote"),
+    ("ebpf-recipe show tcp-r", "tcp-retrans"),
+]
+
+
+@pytest.mark.parametrize(("line", "expected"), COMPLETIONS)
+def test_bash_completes(line, expected):
+    script = (
+        f'PATH="{Path(EBPF_RECIPE).parent}:$PATH"\n'
+        'eval "$(ebpf-recipe --show-completion bash)"\n'
+        f"COMP_WORDS=({line}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); COMP_LINE='{line}'\n"
+        "_ebpf_recipe_completion ebpf-recipe\n"
+        'printf "%s\\n" "${COMPREPLY[@]}"\n'
+    )
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert expected in done.stdout.split()
