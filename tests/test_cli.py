@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pexpect
 import pytest
 from jsonschema import Draft202012Validator
 
@@ -98,12 +100,12 @@ def test_bad_input(arguments, code, words):
     assert "\x1b" not in done.stderr
 
 
-def test_no_bpftrace_at_all():
-    done = ebpf_recipe(*RUN, env={"PATH": "/nowhere"})
-    # /usr/sbin and /sbin are looked into whatever PATH says: where it is there, that is right too.
-    assert done.returncode in (0, 4)
-    if done.returncode == 4 and "not installed" in done.stderr:
-        assert "apt-get install bpftrace" in done.stderr
+def test_no_bpftrace_at_all(monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda *_args, **_options: None)
+    done = ebpf_recipe(*RUN)
+    assert done.returncode == 4
+    assert "bpftrace is not installed" in done.stderr
+    assert "apt-get install bpftrace" in done.stderr
 
 
 def test_a_bpftrace_that_is_too_old():
@@ -144,22 +146,28 @@ def test_a_file_that_may_not_be_written_is_known_before(tmp_path):
     assert target.read_text() == "mine"
 
 
-COMPLETIONS = [
-    ("ebpf-recipe ru", "run"),
-    ("ebpf-recipe run tcp-", "tcp-retrans"),
-    ("ebpf-recipe run tcp-retrans --re", "--remote"),
-    ("ebpf-recipe show tcp-r", "tcp-retrans"),
-]
-
-
-@pytest.mark.parametrize(("line", "expected"), COMPLETIONS)
-def test_bash_completes(line, expected):
-    script = (
-        f'PATH="{Path(EBPF_RECIPE).parent}:$PATH"\n'
-        'eval "$(ebpf-recipe --show-completion bash)"\n'
-        f"COMP_WORDS=({line}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); COMP_LINE='{line}'\n"
-        "_ebpf_recipe_completion ebpf-recipe\n"
-        'printf "%s\\n" "${COMPREPLY[@]}"\n'
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_a_shell_completes(shell, tmp_path):
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    setting = "PS1='ready> '; TERM=dumb; "
+    setting += "autoload -Uz compinit; compinit -D; " if shell == "zsh" else ""
+    arguments = ["-f", "-i"] if shell == "zsh" else ["--norc", "--noprofile", "-i"]
+    environment = {"PATH": f"{Path(EBPF_RECIPE).parent}:/usr/bin:/bin", "HOME": str(tmp_path), "TERM": "dumb"}
+    terminal = pexpect.spawn(
+        shell, arguments, env=environment, encoding="utf-8", timeout=20, dimensions=(24, 200)
     )
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
-    assert expected in done.stdout.split()
+    try:
+        terminal.sendline(f'{setting}eval "$(ebpf-recipe --show-completion {shell})"; echo set"-up"')
+        terminal.expect("set-up")
+        for typed, completed in (
+            ("ebpf-recipe sche", "schema"),
+            ("ebpf-recipe run tcp-ret", "tcp-retrans"),
+            ("ebpf-recipe run tcp-retrans --rem", "--remote"),
+            ("ebpf-recipe show tcp-ret", "tcp-retrans"),
+        ):
+            terminal.send(f"{typed}\t")
+            terminal.expect_exact(completed.removeprefix(typed.split()[-1]))
+            terminal.sendcontrol("c")
+    finally:
+        terminal.close(force=True)

@@ -1,0 +1,43 @@
+"""A server whose threads rename themselves: sends a blob to whoever connects. Run as a program.
+
+usage: python -m tests.laboratory.server ADDRESS PORT NAME BYTES
+"""
+
+import ctypes
+import socket
+import sys
+import threading
+
+_PR_SET_NAME = 15
+_LIBC = ctypes.CDLL(None)
+
+
+def _rename(name: str) -> None:
+    _LIBC.prctl(_PR_SET_NAME, name.encode(), 0, 0, 0)
+
+
+def _serve(connection: socket.socket, blob: bytes, number: int) -> None:
+    _rename(f"worker-{number}")
+    with connection:
+        connection.recv(1)
+        connection.sendall(blob)
+        connection.shutdown(socket.SHUT_WR)
+        connection.recv(1)
+
+
+def main() -> None:
+    """Serve until the process is ended."""
+    address, port, name, size = sys.argv[1:]
+    _rename(name)
+    blob = bytes(int(size))
+    with socket.create_server(
+        (address, int(port)), family=socket.AF_INET6 if ":" in address else socket.AF_INET
+    ) as listener:
+        print("listening", flush=True)
+        for number in range(1 << 30):
+            connection, _ = listener.accept()
+            threading.Thread(target=_serve, args=(connection, blob, number), daemon=True).start()
+
+
+if __name__ == "__main__":
+    main()
