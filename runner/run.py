@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import socket
 import sys
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from runner.capture.encode import encode_text, new_id
 from runner.errors import HostRefused, Interrupted, NotUnderstood, Terminated, ValueRefused
 from runner.host import kernel, probes, processes
 from runner.host.facts import HostFacts
+from runner.interrupts import Interrupts
 from runner.recipe.parameters import as_json
 from runner.recipe.render import Program, render_program
 
@@ -183,14 +182,15 @@ def execute(
     room = max_map_keys or recipe.max_map_keys
 
     with (
+        Interrupts() as interrupts,
         Session(
             plan.bpftrace,
             framed,
             max_map_keys=room,
             on_line=_count_listener(progress, watcher) if progress else None,
         ) as session,
-        _signals(session.wake),
     ):
+        interrupts.wake_up(session.wake)
         try:
             reason = session.wait_ready()
             if reason is not None:
@@ -234,21 +234,6 @@ def _count_listener(progress_map: str, watcher: Watcher) -> Callable[[bytes], No
             watcher.counted(count)
 
     return listen
-
-
-@contextlib.contextmanager
-def _signals(wake: Callable[[str], None]) -> Iterator[None]:
-    """Have SIGINT and SIGTERM end the window instead of the program."""
-    watched = (signal.SIGINT, signal.SIGTERM)
-    previous = {
-        number: signal.signal(number, lambda caught, _frame: wake(signal.Signals(caught).name))
-        for number in watched
-    }
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def _interrupted(reason: str) -> Interrupted | Terminated:

@@ -34,7 +34,7 @@ recipes = pytest.mark.parametrize("loaded", [find_recipe(name) for name in recip
 def hosts(loaded):
     """Every host that the recipe's guards can tell apart and that it can run on."""
     recipe = loaded.recipe
-    optional = [g for g in (*recipe.features.values(), *(g for v in recipe.variants for g in v.when))]
+    optional = [*recipe.features.values(), *(g for v in recipe.variants for g in v.when)]
     for choice in itertools.product([False, True], repeat=len(optional)):
         probes = dict.fromkeys(recipe.requires.probes, ())
         features = set()

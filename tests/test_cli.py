@@ -129,15 +129,8 @@ def test_a_file_that_may_not_be_written_is_known_before(tmp_path):
     command = [EBPF_RECIPE, *RUN, "-o", str(target)]
     if os.geteuid() == 0:
         tmp_path.chmod(0o755)
-        command = [
-            "setpriv",
-            "--reuid=65534",
-            "--regid=65534",
-            "--clear-groups",
-            sys.executable,
-            "-m",
-            "runner",
-        ] + command[1:]
+        nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        command = [*nobody, sys.executable, "-m", "runner", *command[1:]]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1])
     if "No module named" in done.stderr or "Permission denied: '/" in done.stderr:
         pytest.skip("nobody may not read this checkout")

@@ -76,7 +76,8 @@ _PATTERNS: tuple[_Pattern, ...] = (
     _pattern(
         "attach",
         r"Error attaching probe|Unable to attach probe|Attachment failed for all probes"
-        r"|no valid attach points|No probes to attach",
+        r"|no valid attach points|No probes to attach|No matches for|Could not resolve symbol"
+        r"|target file .* does not exist",
         TraceFailed,
         "the probe is not there or cannot be attached: look for it with `bpftrace -l`",
     ),

@@ -17,6 +17,42 @@ if TYPE_CHECKING:
 _REDRAW_SECONDS = 0.2
 
 
+def progress_for_stderr(duration_seconds: float | None) -> ProgressBar | ProgressLines | None:
+    """Return what shows a run's progress: a bar, lines on a terminal that cannot draw, else nothing."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        return None
+    dumb = Console(file=sys.stderr).is_dumb_terminal
+    return ProgressLines(duration_seconds) if dumb else ProgressBar(duration_seconds)
+
+
+class ProgressLines(Watcher):
+    """Say in lines what happens."""
+
+    def __init__(self, duration_seconds: float | None) -> None:
+        """Take how long the window is, where that is known."""
+        self._window = "" if duration_seconds is None else f" for {duration_seconds:g} s"
+
+    def __enter__(self) -> Self:
+        print("attaching", file=sys.stderr, flush=True)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: types.TracebackType | None,
+    ) -> None:
+        pass
+
+    def attached(self) -> None:
+        """Say that the clock runs."""
+        print(f"tracing{self._window}; Ctrl-C ends it", file=sys.stderr, flush=True)
+
+    def ending(self) -> None:
+        """Say that the window is over."""
+        print("reading maps", file=sys.stderr, flush=True)
+
+
 class ProgressBar(Watcher):
     """Draw a bar that fills over the window; where the end is not known, a bar without one."""
 

@@ -252,13 +252,10 @@ def _parse(loaded: LoadedRecipe, texts: Mapping[str, tuple[str, ...]]) -> dict[s
 def _trace(plan: Plan, seconds: float | None, workload: Workload | None, room: int | None) -> Outcome:
     from contextlib import nullcontext
 
+    from runner.cli.progress import progress_for_stderr
     from runner.run import execute
 
-    bar = None
-    if sys.stderr is not None and sys.stderr.isatty():
-        from runner.cli.progress import ProgressBar
-
-        bar = ProgressBar(seconds)
+    bar = progress_for_stderr(seconds)
     with bar or nullcontext():
         return execute(
             plan,

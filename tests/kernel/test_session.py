@@ -103,7 +103,7 @@ def test_a_program_that_ends_itself(binary):
         ("tracepoint:tcp:no_such_tracepoint { @ = 1; }", HostRefused, "tracepoint-missing"),
         ("BEGIN { @x = ; }", TraceFailed, "syntax"),
         ("interval:s:1 { @x = nothing(); }", TraceFailed, "program"),
-        ("uprobe:/bin/sh:no_such_function { @x = 1; }", TraceFailed, "attach"),
+        ("uprobe:/no/such/binary:f { @x = 1; }", TraceFailed, "attach"),
     ],
 )
 def test_a_failure_before_readiness_is_diagnosed(binary, program, kind, name):

@@ -17,16 +17,19 @@ def _die_with_parent() -> None:
 
 
 @contextlib.contextmanager
-def child(argv: Sequence[str | os.PathLike[str]], **options: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command beside us; SIGTERM, then SIGKILL, at the end of the block or of our own life."""
-    process = subprocess.Popen(argv, preexec_fn=_die_with_parent, **options)  # noqa: PLW1509
-    try:
-        yield process
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
+def child(
+    argv: Sequence[str | os.PathLike[str]], *, end: signal.Signals = signal.SIGTERM, **options: Any
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command beside us, until the end of the block or of our own life.
+
+    :param end: How it is ended; SIGKILL follows after 5 s.
+    """
+    with subprocess.Popen(argv, preexec_fn=_die_with_parent, **options) as process:  # noqa: PLW1509
         try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            yield process
+        finally:
+            process.send_signal(end)
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()

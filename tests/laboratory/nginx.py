@@ -1,6 +1,7 @@
 """A real nginx on a laboratory host, and a bounded load for it."""
 
 import contextlib
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,9 +38,10 @@ def nginx(host: Host, folder: Path) -> Iterator[None]:
     (folder / "www" / "blob").write_bytes(bytes(BLOB_BYTES))
     configuration = folder / "nginx.conf"
     configuration.write_text(_CONFIGURATION.format(folder=folder, port=PORT))
-    # A process namespace of its own: with its first process all the others end.
+    # A process namespace of its own: with its first process all the others end. unshare(1) heeds no
+    # SIGTERM while it waits for that process.
     alone = ["unshare", "--pid", "--fork", "--kill-child", "nginx", "-c", str(configuration)]
-    with child(host.command(alone)) as process:
+    with child(host.command(alone), end=signal.SIGKILL) as process:
         deadline = time.monotonic() + 10
         while not (folder / "nginx.pid").exists():
             if process.poll() is not None or time.monotonic() > deadline:

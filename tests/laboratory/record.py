@@ -25,11 +25,9 @@ def main() -> None:
             answer = subprocess.run([bpftrace, "--version"], capture_output=True, text=True, check=True)
             version = answer.stdout.split("v")[1].strip()
             target = FOLDER / f"tcp-retrans-nginx-{version}.json"
-            subprocess.run(
-                [command, "run", "tcp-retrans", "--comm", "nginx", "--bpftrace", bpftrace, "-f", "table"]
-                + ["--record", target, "--", *load(client, server.ipv4, 25)],
-                check=True,
-            )
+            run = ["run", "tcp-retrans", "--comm", "nginx", "--bpftrace", bpftrace, "-f", "table"]
+            keep = ["--record", str(target), "--", *load(client, server.ipv4, 25)]
+            subprocess.run([str(command), *run, *keep], check=True)
 
 
 if __name__ == "__main__":

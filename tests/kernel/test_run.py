@@ -1,0 +1,245 @@
+"""The command on the real kernel: results, endings, refusals, and that nothing measured is lost."""
+
+import json
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pexpect
+import pytest
+from jsonschema import Draft202012Validator
+
+from tests.command import EBPF_RECIPE, ebpf_recipe
+
+pytestmark = pytest.mark.kernel
+
+RUN = ("run", "tcp-retrans")
+
+
+@pytest.fixture(autouse=True)
+def _chosen(bpftrace, monkeypatch):
+    monkeypatch.setenv("EBPF_RECIPE_BPFTRACE", bpftrace)
+
+
+def started(*arguments, **options):
+    """Start the command and return it when its probes are attached."""
+    return subprocess.Popen(
+        [EBPF_RECIPE, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    )
+
+
+def bpftrace_children(pid):
+    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False)
+    return [int(child) for child in found.stdout.split()]
+
+
+def is_tracer(pid):
+    try:
+        return b"-f" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+
+
+def test_a_pipe_gets_json_that_the_schema_allows():
+    pipeline = f"{EBPF_RECIPE} run tcp-retrans --comm nginx -d 1 | {sys.executable} -m json.tool"
+    done = subprocess.run(["sh", "-c", pipeline], capture_output=True, text=True, check=True)
+    capture = json.loads(done.stdout)
+    schema = json.loads(ebpf_recipe("schema", "capture").stdout)
+    Draft202012Validator(schema).validate(capture)
+    assert capture["window"]["ended_by"] == "duration"
+    assert 1.0 <= capture["window"]["duration_seconds"] < 1.5
+    assert capture["quality"] == {"grade": "usable", "problems": []}
+    assert capture["recipe"]["variant"] == "tracepoint"
+
+
+def test_a_dry_run_prints_the_program_that_would_run():
+    text = ebpf_recipe(*RUN, "--port", "443", "--dry-run").stdout
+    capture = json.loads(ebpf_recipe(*RUN, "--port", "443", "-d", "100ms").stdout)
+    assert capture["program"]["text"] == text
+    assert "443" in text
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_run_with_its_result(number):
+    with started(*RUN, "-d", "60s") as process:
+        deadline = time.monotonic() + 60
+        while not (children := bpftrace_children(process.pid)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(6)
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    capture = json.loads(output)
+    assert capture["window"]["ended_by"] == "interrupt"
+    assert capture["quality"]["grade"] == "usable"
+    assert not any(Path(f"/proc/{child}").exists() for child in children)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_before_readiness_has_nothing_to_show(number, code):
+    with started(*RUN, "-d", "60s") as process:
+        deadline = time.monotonic() + 60
+        while not (children := bpftrace_children(process.pid)) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        # `--version` is asked first; the tracer comes after it.
+        while time.monotonic() < deadline and not any(is_tracer(child) for child in children):
+            children = bpftrace_children(process.pid)
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == code, errors
+    assert output == ""
+    assert "nothing was measured" in errors
+    assert not any(Path(f"/proc/{child}").exists() for child in children)
+
+
+def test_a_run_lasts_as_long_as_its_command(tmp_path):
+    mark = tmp_path / "mark"
+    done = ebpf_recipe(*RUN, "--", "sh", "-c", f"sleep 1.2; echo said; echo done > {mark}")
+    assert done.returncode == 0, done.stderr
+    capture = json.loads(done.stdout)
+    assert capture["window"]["ended_by"] == "workload"
+    assert 1.2 <= capture["window"]["duration_seconds"] < 3
+    assert capture["window"]["workload"]["exit_code"] == 0
+    assert mark.read_text() == "done\n"
+    assert "said" in done.stderr
+
+
+@pytest.mark.parametrize(("script", "code"), [("exit 5", 5), ("kill -9 $$", -9)])
+def test_a_command_that_fails_fails_the_run(script, code):
+    done = ebpf_recipe(*RUN, "--", "sh", "-c", script)
+    assert done.returncode == 7
+    capture = json.loads(done.stdout)
+    assert capture["window"]["workload"] == {"argv": ["sh", "-c", script], "exit_code": code}
+    assert capture["quality"]["grade"] == "usable"
+    assert "failed" in done.stderr
+
+
+def test_no_privilege():
+    source = Path(__file__).parents[2]
+    done = subprocess.run(
+        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-m", "runner", *RUN],
+        capture_output=True, text=True, check=False, cwd=source, env={**os.environ, "PYTHONPATH": str(source)},
+    )  # fmt: skip
+    assert done.returncode == 4, done.stderr
+    assert "needs root" in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("hide", "words"),
+    [
+        ("mount -t tmpfs none /sys/kernel/tracing/events/tcp", "the kernel has no tracepoint:tcp:tcp_retransmit_skb"),
+        (
+            "mount -t tmpfs none /sys/kernel/tracing && mount -t tmpfs none /sys/kernel/debug",
+            "mount -t tracefs tracefs /sys/kernel/tracing",
+        ),
+    ],
+)  # fmt: skip
+def test_a_kernel_without_the_tracepoint(hide, words):
+    script = f"{hide} && exec {EBPF_RECIPE} run tcp-retrans -d 1"
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 4, done.stderr
+    assert words in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("pid", [4194300, None])
+def test_a_process_id_that_is_none(pid):
+    if pid is None:
+        import threading
+
+        ready, over = threading.Event(), threading.Event()
+        threading.Thread(target=lambda: (ready.set(), over.wait(30)), daemon=True).start()
+        ready.wait()
+        threads = {int(task.name) for task in Path("/proc/self/task").iterdir()} - {os.getpid()}
+        pid, words = max(threads), f"that is a thread of process {os.getpid()}"
+    else:
+        words = "there is no such process"
+    done = ebpf_recipe(*RUN, "--pid", str(pid), "-d", "100ms")
+    assert done.returncode == 3
+    assert words in done.stderr
+
+
+def kept(text):
+    path = Path(re.search(r"the result is kept in (\S+)", text)[1])
+    capture = json.loads(path.read_bytes())
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.unlink()
+    return capture
+
+
+def test_a_full_disk_loses_nothing(tmp_path):
+    script = (
+        f"mount -t tmpfs -o size=4k none {tmp_path} && cd {tmp_path} && echo old > x.json"
+        f"; {EBPF_RECIPE} run tcp-retrans -d 1 -o x.json; code=$?; cat x.json; ls -A; exit $code"
+    )
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 8, done.stderr
+    assert "No space left" in done.stderr
+    assert kept(done.stderr)["quality"]["grade"] == "usable"
+    assert done.stdout == "old\nx.json\n"
+
+
+def test_a_stdout_that_cannot_be_written_loses_nothing():
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        done = ebpf_recipe(*RUN, "-d", "100ms", stdout=full.fileno())
+    assert done.returncode == 8
+    assert kept(done.stderr)["window"]["ended_by"] == "duration"
+
+
+def test_a_file_is_replaced_whole(tmp_path):
+    target = tmp_path / "x.json"
+    target.write_text("x" * 100_000)
+    target.chmod(0o640)
+    done = ebpf_recipe(*RUN, "-d", "100ms", "-o", str(target))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert json.loads(target.read_text())["schema"] == "ebpf-recipe/capture/v1"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_terminal_gets_a_bar_and_a_table():
+    terminal = pexpect.spawn(
+        EBPF_RECIPE, [*RUN, "-d", "2s"], encoding="utf-8", timeout=60, dimensions=(24, 100),
+        env={**os.environ, "TERM": "xterm"},
+    )  # fmt: skip
+    terminal.expect("attaching")
+    terminal.expect("tracing.*0:00:0[12].*0 events")
+    terminal.expect("retransmits: ")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 0
+
+
+def test_ctrl_c_on_a_terminal_prints_the_table():
+    terminal = pexpect.spawn(
+        EBPF_RECIPE, [*RUN, "-d", "60s", "--", "sleep", "60"][:4], encoding="utf-8", timeout=60,
+        env={**os.environ, "TERM": "dumb", "NO_COLOR": "1"},
+    )  # fmt: skip
+    terminal.expect("tracing")
+    time.sleep(1)
+    terminal.sendcontrol("c")
+    terminal.expect("retransmits: ")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 0
+
+
+def test_a_recorded_run_replays_to_the_same_tables(tmp_path):
+    recording = str(tmp_path / "r.json")
+    live = json.loads(ebpf_recipe(*RUN, "-d", "1", "--record", recording).stdout)
+    again = json.loads(ebpf_recipe(*RUN, "--replay", recording).stdout)
+    for name in ("tables", "host", "recipe", "quality", "messages", "program"):
+        assert live[name] == again[name]
+    assert again["window"].pop("recorded")
+    assert live["window"] == again["window"]
