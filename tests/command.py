@@ -15,6 +15,12 @@ EBPF_RECIPE = str(Path(sys.executable).with_name("ebpf-recipe"))
 FAKE_BPFTRACE = str(Path(__file__).parent / "fakes" / "bpftrace")
 RECORDINGS = sorted((Path(__file__).parent / "recordings").glob("*.json"))
 
+# Somebody without privilege who can yet read this checkout, wherever it lies.
+AS_NOBODY = (
+    "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+    "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search",
+)  # fmt: skip
+
 assert runner.cli.app  # imported once, here: the forks below start with it
 
 

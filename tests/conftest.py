@@ -1,13 +1,12 @@
 """Privileged tests run where they can; elsewhere they skip with the reason, or fail where that is asked."""
 
 import os
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from tests.laboratory.machine import missing_for_tracing
 
-ROOT = Path(__file__).parents[1]
 FORCE = "EBPF_RECIPE_KERNEL_TESTS"
 
 
@@ -22,6 +21,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         raise pytest.UsageError(f"{FORCE}=1, but nothing can be traced here: {reason}")
     for item in privileged:
         item.add_marker(pytest.mark.skip(reason=reason))
+
+
+_FIGURES = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture
+def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Print a figure of a proof at the end of the run, whether the test passes or not."""
+    lines = request.config.stash.setdefault(_FIGURES, [])
+    return lambda text: lines.append(f"{request.node.name}: {text}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    lines = config.stash.get(_FIGURES, [])
+    if lines:
+        terminalreporter.section("figures")
+        for line in lines:
+            terminalreporter.line(line)
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,9 @@ from typing import Annotated
 import typer
 
 
-def report_capture(path: Annotated[Path, typer.Argument(metavar="PATH", help="A capture.")]) -> None:
+def report_capture(
+    path: Annotated[Path, typer.Argument(metavar="PATH", readable=False, help="A capture.")],
+) -> None:
     """Print a saved capture as tables."""
     from runner.capture.read import read_capture
     from runner.report.terminal import print_capture

@@ -162,11 +162,16 @@ def _common_options(
         str | None, typer.Option(metavar="N", help="Room for keys in each map. [1 to 10000000]")
     ] = None,
     record: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also keep what bpftrace printed, for --replay.")
+        Path | None,
+        typer.Option(metavar="FILE", readable=False, help="Also keep what bpftrace printed, for --replay."),
     ] = None,
     replay: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Decode a recorded run of the same command; nothing is traced."),
+        typer.Option(
+            metavar="FILE",
+            readable=False,
+            help="Decode a recorded run of the same command; nothing is traced.",
+        ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the program for this host and do not run it.")

@@ -21,7 +21,7 @@ def binary(bpftrace):
     return find_bpftrace(bpftrace)
 
 
-def test_every_call_after_readiness_is_counted_on_100_uprobes(binary, tmp_path):
+def test_every_call_after_readiness_is_counted_on_100_uprobes(binary, tmp_path, figure):
     library, loaded = build_library(tmp_path, 100)
     program = "".join(f"uprobe:{library}:f{n} {{ @calls[{n}] = count(); }}\n" for n in range(100))
     framed = frame_program(program)
@@ -34,11 +34,11 @@ def test_every_call_after_readiness_is_counted_on_100_uprobes(binary, tmp_path):
     messages = read_messages(bytes(recording.stdout))
     assert messages.maps[END_MAP] == ("map", framed.end_value)
     counts = {int(key): value for key, value in messages.maps["@calls"][1]}
-    print(f"\n100 uprobes, 3 calls each: {sum(counts.values())} counted on {len(counts)} probes")
+    figure(f"100 uprobes, 3 calls each: {sum(counts.values())} counted on {len(counts)} probes")
     assert counts == dict.fromkeys(range(100), 3)
 
 
-def test_a_consumer_that_stops_for_5_s_with_a_signal_between_loses_nothing(binary, tmp_path):
+def test_a_consumer_that_stops_for_5_s_with_a_signal_between_loses_nothing(binary, tmp_path, figure):
     library, loaded = build_library(tmp_path, 1)
     calls = 12_000
     text = "x" * 150
@@ -57,8 +57,8 @@ def test_a_consumer_that_stops_for_5_s_with_a_signal_between_loses_nothing(binar
         recording = session.stop()
     messages = read_messages(bytes(recording.stdout))
     lines = [m.get("data") for kind, m in messages.others if kind == "printf"][1:]
-    print(
-        f"\n{calls} calls, {len(recording.stdout)} bytes waited 5 s: {len(lines)} lines, {messages.maps['@calls']}"
+    figure(
+        f"{calls} calls, {len(recording.stdout)} bytes waited 5 s: {len(lines)} lines, {messages.maps['@calls']}"
     )
     assert len(recording.stdout) > 1 << 20
     assert messages.maps["@calls"] == ("map", calls)
@@ -109,5 +109,4 @@ def test_a_program_that_ends_itself(binary):
 def test_a_failure_before_readiness_is_diagnosed(binary, program, kind, name):
     with Session(binary, frame_program(program)) as session, pytest.raises(kind) as failed:
         session.wait_ready()
-    print(f"\n{failed.value.message}")
     assert f"[{name}]" in failed.value.message

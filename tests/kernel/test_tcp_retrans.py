@@ -48,7 +48,7 @@ def total(rows, **wanted):
 
 
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
-def test_retransmits_belong_to_the_owner_of_the_socket(bpftrace, lossy, nginx_host, family):
+def test_retransmits_belong_to_the_owner_of_the_socket(bpftrace, lossy, nginx_host, family, figure):
     server, client = lossy
     address = getattr(server, family)
     before = retransmitted_segments(server)
@@ -57,8 +57,8 @@ def test_retransmits_belong_to_the_owner_of_the_socket(bpftrace, lossy, nginx_ho
         segments = retransmitted_segments(server) - before
     ours = total(tables["retransmits"], comm="nginx", local_port=PORT, remote_address=getattr(client, family))
     naive = independent.get("@naive", {}).get("nginx", 0)
-    print(
-        f"\n{family}: retransmits of port {PORT}: {independent['@all']}; "
+    figure(
+        f"{family}: retransmits of port {PORT}: {independent['@all']}; "
         f"tcp-retrans gives nginx {ours}, `@[comm]` gives it {naive}; "
         f"segments {independent['@segments']} + SYN-ACKs {independent['@synack']}, nstat {segments}"
     )
@@ -72,18 +72,18 @@ def test_retransmits_belong_to_the_owner_of_the_socket(bpftrace, lossy, nginx_ho
     assert all(row["key"]["comm"] in ("nginx", None) for row in tables["retransmits"])
 
 
-def test_a_filter_for_somebody_else_contains_nothing_of_nginx(bpftrace, lossy, nginx_host):
+def test_a_filter_for_somebody_else_contains_nothing_of_nginx(bpftrace, lossy, nginx_host, figure):
     server, client = lossy
     with counted(INDEPENDENT.replace("PORT", str(PORT))) as independent:
         capture, tables = run(bpftrace, "--comm", "curl", "--", *load(client, server.ipv4, 25))
-    print(f"\nretransmits of nginx meanwhile: {independent['@all']}; rows: {tables['retransmits']}")
+    figure(f"retransmits of nginx meanwhile: {independent['@all']}; rows: {tables['retransmits']}")
     assert independent["@all"] >= 10
     assert capture["target"] == {"comm": ["curl"]}
     assert total(tables["retransmits"], local_port=PORT) == 0
     assert all(row["key"]["comm"] in ("curl", None) for row in tables["retransmits"])
 
 
-def test_port_and_remote_select_connections(bpftrace, lossy, nginx_host):
+def test_port_and_remote_select_connections(bpftrace, lossy, nginx_host, figure):
     server, client = lossy
     command = load(client, server.ipv4, 12)
     for arguments, is_there in (
@@ -94,13 +94,13 @@ def test_port_and_remote_select_connections(bpftrace, lossy, nginx_host):
         with counted(INDEPENDENT.replace("PORT", str(PORT))) as independent:
             _, tables = run(bpftrace, *arguments, "--", *command)
         ours = total(tables["retransmits"], local_port=PORT)
-        print(f"\n{' '.join(arguments)}: {ours} of {independent['@all']}")
+        figure(f"{' '.join(arguments)}: {ours} of {independent['@all']}")
         assert independent["@all"] > 0
         assert ours == (independent["@all"] if is_there else 0)
 
 
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
-def test_a_server_is_found_by_the_name_of_its_leader(bpftrace, lossy, family):
+def test_a_server_is_found_by_the_name_of_its_leader(bpftrace, lossy, family, figure):
     server, client = lossy
     address = getattr(server, family)
     serve = [sys.executable, "-m", "tests.laboratory.server", address, "8090", "pay svc", "400000"]
@@ -112,8 +112,8 @@ def test_a_server_is_found_by_the_name_of_its_leader(bpftrace, lossy, family):
             _, tables = run(bpftrace, "--comm", "pay svc", "--", *fetch)
         ours = total(tables["retransmits"], comm="pay svc", local_port=8090)
         by_thread = [name for name in independent["@naive"] if name.startswith("worker-")]
-        print(
-            f"\n{family}: 'pay svc': {ours} of {independent['@all']}; `@[comm]` says {independent['@naive']}"
+        figure(
+            f"{family}: 'pay svc': {ours} of {independent['@all']}; `@[comm]` says {independent['@naive']}"
         )
         assert independent["@all"] >= 10
         assert 0.98 * independent["@all"] <= ours <= independent["@all"]
