@@ -149,7 +149,11 @@ def _common_options(
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", metavar="FILE", help="Write to a file, as JSON unless -f says otherwise."
+            "-o",
+            "--output",
+            metavar="FILE",
+            readable=False,
+            help="Write to a file, as JSON unless -f says otherwise.",
         ),
     ] = None,
     bpftrace: Annotated[
