@@ -22,7 +22,7 @@ from runner.recipe.parameters import as_json
 from runner.recipe.render import Program, render_program
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from runner.bpftrace.recording import Moment, Recording
     from runner.bpftrace.version import Bpftrace
@@ -139,13 +139,14 @@ def check_privilege() -> None:
         raise _no_privilege()
 
 
-def check_processes(pids: tuple[Value, ...]) -> None:
+def check_processes(pids: Iterable[Value]) -> None:
     """Refuse process ids that are none: a typing error would read as an empty result.
 
     :raises ValueRefused: No such process, or the id is a thread's.
     """
     for value in pids:
-        pid = int(value.json())
+        pid = value.json()
+        assert isinstance(pid, int)
         group = processes.thread_group_of(pid)
         if group is None:
             raise ValueRefused(f"--pid {pid}: there is no such process")

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,7 +12,7 @@ import pexpect
 import pytest
 from jsonschema import Draft202012Validator
 
-from tests.command import AS_NOBODY, EBPF_RECIPE, FAKE_BPFTRACE, ebpf_recipe
+from tests.command import AS_NOBODY, EBPF_RECIPE, FAKE_BPFTRACE, RECORDINGS, ebpf_recipe
 
 
 def test_help_names_the_commands():
@@ -97,6 +99,42 @@ def test_bad_input(arguments, code, words):
     assert words in done.stderr
     assert done.stdout == ""
     assert "\x1b" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [("list",), ("show", "tcp-retrans"), ("schema", "capture"), ("--help",), RUN]
+)
+@pytest.mark.parametrize("redirection", [">/dev/full", ">&-"])
+def test_a_stdout_that_takes_nothing(arguments, redirection, tmp_path):
+    if arguments == RUN:
+        recorded = next(path for path in RECORDINGS if "0.17" in path.name)
+        arguments = (*RUN, "--comm", "nginx", "--replay", str(recorded))
+    command = f"{shlex.join([EBPF_RECIPE, *arguments])} {redirection}"
+    done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 8, done.stderr
+    assert "stdout" in done.stderr
+    assert "Traceback" not in done.stderr
+    for kept in re.findall(r"kept in (\S+)", done.stderr):
+        Path(kept).unlink()
+
+
+def test_closed_descriptors_do_not_get_into_the_result():
+    recorded = next(path for path in RECORDINGS if "0.17" in path.name)
+    arguments = [EBPF_RECIPE, *RUN, "--comm", "nginx", "--replay", str(recorded)]
+    done = subprocess.run(
+        ["sh", "-c", f"{shlex.join(arguments)} <&- 2>&-"], stdout=subprocess.PIPE, check=False
+    )
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["recipe"]["id"] == "tcp-retrans"
+
+
+@pytest.mark.parametrize("columns", ["0", "1", "abc"])
+def test_odd_widths_are_no_widths(columns):
+    recorded = next(path for path in RECORDINGS if "0.17" in path.name)
+    done = ebpf_recipe(
+        *RUN, "--comm", "nginx", "--replay", str(recorded), "-f", "table", env={"COLUMNS": columns}
+    )
+    assert "nginx" in done.stdout
 
 
 def test_no_bpftrace_at_all(monkeypatch):

@@ -88,7 +88,10 @@ _PATTERNS: tuple[_Pattern, ...] = (
         "name fewer probes, without wildcards",
     ),
     _pattern(
-        "too-many-files", r"Too many open files", TraceFailed, "raise the limit of open files (ulimit -n)"
+        "too-many-files",
+        r"Too many open files|Failed to create epollfd",
+        TraceFailed,
+        "raise the limit of open files (ulimit -n)",
     ),
     _pattern("memory", r"Cannot allocate memory", TraceFailed, "smaller maps: --max-map-keys"),
     _pattern("syntax", r"syntax error|unterminated string|invalid escape", TraceFailed, _OUR_PROGRAM),

@@ -252,7 +252,7 @@ class Capture(TypedDict):
     """Shared by the windows of one run; equal to `id` where there is one."""
     recipe: RecipeReference | None
     parameters: dict[str, Any]
-    target: dict[str, list[str | int]]
+    target: dict[str, list[str | int | TextBytes]]
     program: Program | None
     host: Host
     window: Window

@@ -15,6 +15,7 @@ def list_recipes(
     """List the recipes."""
     from typing import get_args
 
+    from runner.cli.output import print_text
     from runner.cli.words import check_word
     from runner.recipe.catalogue import find_recipe, recipe_ids
     from runner.recipe.model import Layer, Symptom
@@ -34,7 +35,11 @@ def list_recipes(
             recipe.model_dump(include={"id", "title", "layer", "stage", "symptoms", "status"})
             for recipe in chosen
         ]
-        print(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
+        print_text(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
         return
-    for recipe in chosen:
-        print(f"{recipe.id:<20} {recipe.layer:<6} {recipe.stage:<7} {recipe.status:<13} {recipe.title}")
+    lines = [
+        f"{recipe.id:<20} {recipe.layer:<6} {recipe.stage:<7} {recipe.status:<13} {recipe.title}"
+        for recipe in chosen
+    ]
+    if lines:
+        print_text("\n".join(lines))

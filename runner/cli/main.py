@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -13,9 +14,12 @@ if TYPE_CHECKING:
 
 PROGRAM = "ebpf-recipe"
 
+_UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EBADF, errno.EPIPE, errno.EIO})
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; every failure is a message on stderr."""
+    _reopen_closed()
     try:
         from runner.cli.app import app
 
@@ -26,11 +30,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _flushed(_report(error))
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            return _report_bug()
+        # Typer's own printing of help and versions; ours says more.
+        _say(f"{PROGRAM}: stdout: {error.strerror}")
         return _flushed(ExitCode.WRITE)
     except Exception:  # noqa: BLE001  # the last handler; a bug is reported as one
         return _report_bug()
     return _flushed(ExitCode.DONE)
+
+
+def _reopen_closed() -> None:
+    """Give closed standard descriptors a meaning: no pipe of ours may take their numbers.
+
+    stdin reads nothing, stdout refuses what is written, stderr swallows it.
+    """
+    for descriptor, mode in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The lowest free number is given out: this one.
+            os.open(os.devnull, mode)
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def _report(error: EbpfRecipeError) -> int:

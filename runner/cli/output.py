@@ -29,12 +29,12 @@ class Destination:
 
         :raises NotWritten: It cannot.
         """
-        self.path = path
-        if path is None:
-            if sys.stdout is None:
-                raise NotWritten("stdout is closed", hint="name a file with -o")
-            return
+        # A link stays one: what it leads to is replaced.
+        self.path = path = path.resolve() if path is not None and path.is_symlink() else path
         try:
+            if path is None:
+                os.write(sys.stdout.fileno(), b"")
+                return
             if path.is_dir():
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
             if path.exists() and not os.access(path, os.W_OK):
@@ -43,7 +43,8 @@ class Destination:
                 with self._beside():
                     pass
         except OSError as error:
-            raise NotWritten(f"{path} cannot be written: {error.strerror}") from error
+            where = path or "stdout"
+            raise NotWritten(f"{where} cannot be written: {error.strerror}", hint="-o FILE") from error
 
     def write(self, data: bytes) -> None:
         """Write the whole result.
@@ -82,6 +83,17 @@ class Destination:
             os.close(descriptor)
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(beside)  # noqa: PTH108
+
+
+def print_text(text: str) -> None:
+    """Print text that can be had again, and a newline.
+
+    :raises NotWritten: stdout does not take it.
+    """
+    try:
+        _write_stdout((text.removesuffix("\n") + "\n").encode(errors="surrogateescape"))
+    except OSError as error:
+        raise NotWritten(f"stdout: {error.strerror}") from error
 
 
 def keep(data: bytes) -> str:

@@ -14,6 +14,7 @@ def report_capture(
 ) -> None:
     """Print a saved capture as tables."""
     from runner.capture.read import read_capture
-    from runner.report.terminal import print_capture
+    from runner.cli.output import print_text
+    from runner.report.terminal import format_capture
 
-    print_capture(read_capture(path), sys.stdout, in_color=sys.stdout.isatty())
+    print_text(format_capture(read_capture(path), in_color=sys.stdout.isatty()))

@@ -199,7 +199,7 @@ def _run(
     dry_run: bool,
 ) -> None:
     from runner.bpftrace.version import find_bpftrace
-    from runner.cli.output import Destination
+    from runner.cli.output import Destination, print_text
     from runner.errors import ValueRefused
     from runner.recipe.durations import parse_duration
     from runner.recipe.parameters import parse_count
@@ -216,7 +216,7 @@ def _run(
     if form is Format.TABLE and output is not None and output.suffix == ".json":
         raise ValueRefused(f"-f table does not belong into {output}", hint="leave -f away for JSON")
     if dry_run:
-        print(plan_run(loaded, values, find_bpftrace(bpftrace)).program.text, end="")
+        print_text(plan_run(loaded, values, find_bpftrace(bpftrace)).program.text)
         return
     destination = Destination(output)
     if replay is not None:
@@ -289,25 +289,17 @@ def _decode(outcome: Outcome) -> Capture:
 
 def _print(capture: Capture, form: Format, destination: Destination) -> None:
     from runner.capture.encode import encode_capture
+    from runner.cli.output import print_text
+    from runner.report.terminal import format_capture
 
-    has_terminal = sys.stdout is not None and sys.stdout.isatty()
+    has_terminal = sys.stdout.isatty()
     on_terminal = destination.path is None and has_terminal
     if form is Format.TABLE or (form is Format.AUTO and on_terminal):
-        destination.write(_table(capture, in_color=on_terminal))
+        destination.write(format_capture(capture, in_color=on_terminal).encode())
         return
     destination.write(encode_capture(capture))
     if form is Format.AUTO and has_terminal:
-        sys.stdout.write(_table(capture, in_color=True).decode())
-
-
-def _table(capture: Capture, *, in_color: bool) -> bytes:
-    import io
-
-    from runner.report.terminal import print_capture
-
-    text = io.StringIO()
-    print_capture(capture, text, in_color=in_color)
-    return text.getvalue().encode()
+        print_text(format_capture(capture, in_color=True))
 
 
 def _finish(capture: Capture) -> None:

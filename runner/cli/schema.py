@@ -21,6 +21,7 @@ def print_schema(
     import orjson
 
     from runner.capture.schema import capture_schema
+    from runner.cli.output import print_text
 
     del document  # the capture is the only one yet
-    print(orjson.dumps(capture_schema(), option=orjson.OPT_INDENT_2).decode())
+    print_text(orjson.dumps(capture_schema(), option=orjson.OPT_INDENT_2).decode())

@@ -23,13 +23,14 @@ def show_recipe(
     as_json: Annotated[bool, typer.Option("--json", help="Print the recipe as JSON.")] = False,
 ) -> None:
     """Show what a recipe measures."""
+    from runner.cli.output import print_text
     from runner.recipe.catalogue import find_recipe
 
     found = find_recipe(recipe)
     if as_json:
-        print(found.recipe.model_dump_json(indent=2, by_alias=True))
+        print_text(found.recipe.model_dump_json(indent=2, by_alias=True))
         return
-    print("\n".join(_lines(found.recipe)))
+    print_text("\n".join(_lines(found.recipe)))
 
 
 def _lines(recipe: Recipe) -> Iterator[str]:

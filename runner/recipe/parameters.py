@@ -10,12 +10,14 @@ import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from runner.capture.encode import encode_text
 from runner.capture.words import COMM_BYTES, name_to_words
 from runner.errors import ValueRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from runner.capture.document import TextBytes
     from runner.capture.words import ByteOrder
 
 PID_MAX = 1 << 22
@@ -33,7 +35,7 @@ class Value(Protocol):
         """Return the bpftrace condition that the expressions (of the program) equal this value."""
         ...
 
-    def json(self) -> str | int:
+    def json(self) -> str | int | TextBytes:
         """Return the value as a capture shows it."""
         ...
 
@@ -71,9 +73,9 @@ class TaskName:
         masks = (int.from_bytes(mask[:8], byteorder), int.from_bytes(mask[8:], byteorder))
         return _masked(expressions, masks, name_to_words(self.name, byteorder))
 
-    def json(self) -> str:
+    def json(self) -> str | TextBytes:
         """Return the name as it was asked for."""
-        return self.name.decode(errors="replace") + ("*" if self.is_prefix else "")
+        return encode_text(self.name + (b"*" if self.is_prefix else b""))
 
 
 @dataclass(frozen=True, slots=True)

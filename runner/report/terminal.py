@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,6 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import TextIO
 
     from runner.capture.document import Capture, KeyColumn, KeyValue, Row, Table
 
@@ -26,14 +26,20 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
-def print_capture(capture: Capture, stream: TextIO, *, in_color: bool) -> None:
-    """Print the tables of a capture, with what was run and how far it can be relied on.
+NARROWEST = 40
+"""Columns below which a table says nothing; a COLUMNS of 0 or 1 is no terminal's."""
+
+
+def format_capture(capture: Capture, *, in_color: bool) -> str:
+    """Return the tables of a capture, with what was run and how far it can be relied on.
 
     Width and colours are the terminal's (COLUMNS, TERM and NO_COLOR are honoured).
 
-    :param in_color: The stream ends at a terminal.
+    :param in_color: The text goes to a terminal.
     """
+    stream = io.StringIO()
     console = Console(file=stream, highlight=False, force_terminal=in_color or None)
+    console.width = max(console.width, NARROWEST)
     console.print(_heading(capture))
     totals = _totals(capture)
     for table in capture["tables"]:
@@ -45,6 +51,7 @@ def print_capture(capture: Capture, stream: TextIO, *, in_color: bool) -> None:
     for problem in capture["quality"]["problems"]:
         style = "bold red" if capture["quality"]["grade"] == "void" else "yellow"
         console.print(Text(f"{problem['code']}: {problem['detail']}", style=style))
+    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
 
 
 def _heading(capture: Capture) -> Text:
