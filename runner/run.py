@@ -179,7 +179,12 @@ def execute(
     watcher = watcher or Watcher()
     outputs = {output.name: output for output in recipe.outputs}
     progress = outputs[recipe.progress].map if recipe.progress and watch_events else None
-    framed = frame_program(plan.program.text, scratch_maps=recipe.scratch_maps, progress_map=progress)
+    framed = frame_program(
+        plan.program.text,
+        runner=processes.own_pid_in_kernel(),
+        scratch_maps=recipe.scratch_maps,
+        progress_map=progress,
+    )
     room = max_map_keys or recipe.max_map_keys
 
     with (

@@ -30,16 +30,24 @@ class FramedProgram:
 
 
 def frame_program(
-    text: str, *, scratch_maps: Iterable[str] = (), progress_map: str | None = None
+    text: str,
+    *,
+    runner: int | None = None,
+    scratch_maps: Iterable[str] = (),
+    progress_map: str | None = None,
 ) -> FramedProgram:
     """Put the runner's own probes around a program.
 
+    :param runner: The process with whose end bpftrace ends too, by its id as the kernel sees it.
     :param scratch_maps: Maps to clear before the maps are printed.
     :param progress_map: A map without keys to print twice a second.
     """
     token = f"ebpf-recipe-ready-{secrets.token_hex(8)}"
     end_value = secrets.randbits(31) | 1
     parts = [f'BEGIN {{ {END_MAP} = {end_value}; printf("{token}\\n"); }}\n', text]
+    if runner is not None:
+        # A parent-death signal would do less: a setuid exec (sudo) clears it.
+        parts.append(f"\ntracepoint:sched:sched_process_exit /tid == {runner}/ {{ exit(); }}\n")
     if progress_map is not None:
         parts.append(f"\ninterval:ms:{PROGRESS_MILLISECONDS} {{ print({progress_map}); }}\n")
     clears = " ".join(f"clear({name});" for name in scratch_maps)

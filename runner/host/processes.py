@@ -1,6 +1,16 @@
 """What /proc says of a process."""
 
+import os
 from pathlib import Path
+
+_FIRST_PID_NAMESPACE = 0xEFFFFFFC
+"""PROC_PID_INIT_INO of include/linux/proc_ns.h."""
+
+
+def own_pid_in_kernel() -> int | None:
+    """Return this process's id as the kernel sees it; None inside a process namespace, where it is hidden."""
+    inode = Path("/proc/self/ns/pid").stat().st_ino
+    return os.getpid() if inode == _FIRST_PID_NAMESPACE else None
 
 
 def thread_group_of(pid: int) -> int | None:

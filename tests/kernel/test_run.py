@@ -1,8 +1,10 @@
 """The command on the real kernel: results, endings, refusals, and that nothing measured is lost."""
 
+import contextlib
 import json
 import os
 import re
+import select
 import signal
 import stat
 import subprocess
@@ -26,22 +28,33 @@ def _chosen(bpftrace, monkeypatch):
     monkeypatch.setenv("EBPF_RECIPE_BPFTRACE", bpftrace)
 
 
-def started(*arguments, **options):
-    """Start the command and return it when its probes are attached."""
-    return subprocess.Popen(
-        [EBPF_RECIPE, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
-    )
+@contextlib.contextmanager
+def started(*arguments):
+    """The command as a process, and what waits until its stderr, a terminal, says a word."""
+    ours, theirs = os.openpty()
+    said = bytearray()
+
+    def wait_for(word, seconds=60):
+        deadline = time.monotonic() + seconds
+        while word.encode() not in said:
+            assert select.select([ours], [], [], max(deadline - time.monotonic(), 0))[0], bytes(said)
+            said.extend(os.read(ours, 4096))
+
+    command = [EBPF_RECIPE, *arguments]
+    environment = {**os.environ, "TERM": "dumb"}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=theirs, text=True, env=environment
+    ) as process:
+        os.close(theirs)
+        try:
+            yield process, wait_for
+        finally:
+            process.kill()
+            os.close(ours)
 
 
 def bpftrace_children(pid):
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def is_tracer(pid):
-    try:
-        return b"-f" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except OSError:
-        return False
 
 
 def test_a_pipe_gets_json_that_the_schema_allows():
@@ -63,37 +76,46 @@ def test_a_dry_run_prints_the_program_that_would_run():
     assert "443" in text
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_a_run_with_its_result(number):
-    with started(*RUN, "-d", "60s") as process:
-        deadline = time.monotonic() + 60
-        while not (children := bpftrace_children(process.pid)) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        time.sleep(6)
+    with started(*RUN, "-d", "60s") as (process, wait_for):
+        wait_for("tracing")
+        children = bpftrace_children(process.pid)
         process.send_signal(number)
-        output, errors = process.communicate(timeout=60)
-    assert process.returncode == 0, errors
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
     capture = json.loads(output)
     assert capture["window"]["ended_by"] == "interrupt"
     assert capture["quality"]["grade"] == "usable"
-    assert not any(Path(f"/proc/{child}").exists() for child in children)
+    assert len(children) == 1
+    assert not Path(f"/proc/{children[0]}").exists()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_before_readiness_has_nothing_to_show(number, code):
-    with started(*RUN, "-d", "60s") as process:
+    with started(*RUN, "-d", "60s") as (process, wait_for):
+        wait_for("attaching")
         deadline = time.monotonic() + 60
         while not (children := bpftrace_children(process.pid)) and time.monotonic() < deadline:
-            time.sleep(0.005)
-        # `--version` is asked first; the tracer comes after it.
-        while time.monotonic() < deadline and not any(is_tracer(child) for child in children):
-            children = bpftrace_children(process.pid)
+            time.sleep(0.001)
         process.send_signal(number)
-        output, errors = process.communicate(timeout=60)
-    assert process.returncode == code, errors
+        wait_for("nothing was measured")
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == code
     assert output == ""
-    assert "nothing was measured" in errors
     assert not any(Path(f"/proc/{child}").exists() for child in children)
+
+
+def test_a_run_whose_runner_is_killed_leaves_nothing():
+    with started(*RUN, "-d", "60s") as (process, wait_for):
+        wait_for("tracing")
+        children = bpftrace_children(process.pid)
+        process.kill()
+    assert len(children) == 1
+    deadline = time.monotonic() + 3
+    while Path(f"/proc/{children[0]}").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not Path(f"/proc/{children[0]}").exists()
 
 
 def test_a_run_lasts_as_long_as_its_command(tmp_path):

@@ -24,7 +24,8 @@ RESULTS = Path(__file__).parents[2] / "build" / "demo"
 def _ebpf_recipe(*arguments: str) -> int:
     command = Path(sys.executable).with_name("ebpf-recipe")
     print(f"\n$ ebpf-recipe {shlex.join(arguments)}", flush=True)
-    return subprocess.run([command, *arguments], check=False).returncode
+    with child([command, *arguments]) as process:
+        return process.wait()
 
 
 def _show(*options: str) -> int:
