@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM and SIGHUP as the end of a window instead of the end of the program."""
+"""SIGINT, SIGTERM, SIGHUP and SIGQUIT as the end of a window instead of the end of the program."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import types
     from collections.abc import Callable
 
-_WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 class Interrupts:

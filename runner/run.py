@@ -18,7 +18,7 @@ from runner.errors import HostRefused, Interrupted, NotUnderstood, Terminated, V
 from runner.host import kernel, probes, processes
 from runner.host.facts import HostFacts
 from runner.interrupts import Interrupts
-from runner.recipe.parameters import as_json
+from runner.recipe.parameters import TaskName, as_json
 from runner.recipe.render import Program, render_program
 
 if TYPE_CHECKING:
@@ -157,6 +157,16 @@ def check_processes(pids: Iterable[Value]) -> None:
             )
 
 
+def absent_names(names: Iterable[Value]) -> list[str]:
+    """Return the names that no process has now: started later it will count, mistyped it never will."""
+    present = processes.all_names()
+    return [
+        str(value.json())
+        for value in names
+        if isinstance(value, TaskName) and not any(value.fits(name) for name in present)
+    ]
+
+
 def execute(
     plan: Plan,
     *,
@@ -258,7 +268,7 @@ def _capture(outcome: Outcome) -> Capture:
     declarations = [output.declaration() for output in recipe.outputs]
     tables, problems = decode_tables(declarations, messages, plan.facts.byteorder, outcome.room)
     is_whole = messages.maps.get(END_MAP) == ("map", recording.end_value)
-    problems = [*_run_problems(recording, messages, is_whole=is_whole), *problems]
+    problems = [*_run_problems(outcome, messages, is_whole=is_whole), *problems]
     identity = new_id()
     facts = plan.facts
     return {
@@ -328,10 +338,14 @@ def _timestamp(moment: Moment) -> str:
     return moment.wall.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _run_problems(recording: Recording, messages: Messages, *, is_whole: bool) -> Iterator[Problem]:
+def _how_ended(exit_code: int | None) -> str:
+    return f"signal {-exit_code}" if exit_code is not None and exit_code < 0 else f"exit {exit_code}"
+
+
+def _run_problems(outcome: Outcome, messages: Messages, *, is_whole: bool) -> Iterator[Problem]:
+    recording, ended_by, workload = outcome.recording, outcome.ended_by, outcome.workload
     if not is_whole:
-        code = recording.exit_code
-        how = f"signal {-code}" if code is not None and code < 0 else f"exit {code}"
+        how = _how_ended(recording.exit_code)
         yield {
             "code": "output-incomplete",
             "count": None,
@@ -342,6 +356,13 @@ def _run_problems(recording: Recording, messages: Messages, *, is_whole: bool) -
             "code": "lost-events",
             "count": messages.lost_events,
             "detail": "bpftrace had no room for events; maps are not concerned",
+        }
+    code = workload.exit_code if workload is not None else 0
+    if ended_by == "workload" and code != 0:
+        yield {
+            "code": "workload-failed",
+            "count": None,
+            "detail": f"the command failed ({_how_ended(code)}): this is not the load that was meant",
         }
     updates = sum(1 for helper, _ in messages.helper_errors if helper in _UPDATE_HELPERS)
     if updates:

@@ -54,7 +54,7 @@ def _become(arguments: tuple[str, ...], env: Mapping[str, str] | None, out: int,
         os.dup2(out, 1)
         os.dup2(err, 2)
         sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
-        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
+        sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
         if env is not None:
             os.environ.clear()
             os.environ.update(env)

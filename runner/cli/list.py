@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -43,3 +44,5 @@ def list_recipes(
     ]
     if lines:
         print_text("\n".join(lines))
+    else:
+        print("there is no recipe for that yet", file=sys.stderr)

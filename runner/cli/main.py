@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
@@ -83,7 +84,9 @@ def _report_bug() -> int:
 def _say(text: str) -> None:
     # What names bring along is shown, never obeyed: escapes for what a terminal would interpret.
     shown = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
-    print(shown, file=sys.stderr, flush=True)
+    # A closed terminal takes no message; the exit code still says it.
+    with contextlib.suppress(OSError):
+        print(shown, file=sys.stderr, flush=True)
 
 
 def _flushed(code: int) -> int:

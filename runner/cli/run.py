@@ -203,7 +203,7 @@ def _run(
     from runner.errors import ValueRefused
     from runner.recipe.durations import parse_duration
     from runner.recipe.parameters import parse_count
-    from runner.run import check_privilege, check_processes, plan_run
+    from runner.run import absent_names, check_privilege, check_processes, plan_run
     from runner.workload import Workload
 
     if workload_argv is not None and duration is not None:
@@ -230,6 +230,8 @@ def _run(
     check_privilege()
     plan = plan_run(loaded, values, found)
     check_processes(values.get("pid", ()))
+    for name in absent_names(values.get("comm", ())):
+        print(f"note: no process is called {name!r} now", file=sys.stderr)
     outcome = _trace(plan, seconds, workload, room)
     if recording is not None:
         from runner.replay import encode_outcome

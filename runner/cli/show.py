@@ -38,20 +38,21 @@ def _lines(recipe: Recipe) -> Iterator[str]:
 
     yield f"{recipe.id}: {recipe.title}"
     symptoms = ", ".join(recipe.symptoms) or "none"
-    yield f"  {recipe.layer}, {recipe.stage}, {recipe.status}; symptoms: {symptoms}"
+    yield from _wrapped(f"{recipe.layer}, {recipe.stage}, {recipe.status}; symptoms: {symptoms}", "  ")
     yield ""
     yield from _wrapped(recipe.description, "  ")
     yield "\nTables"
     for output in recipe.outputs:
         if output.total_of is None:
             keys = ", ".join(key.name for key in output.keys) or "no keys"
-            yield f"  {output.name}: {output.kind} of {output.unit} by {keys}"
+            yield from _wrapped(f"{output.name}: {output.kind} of {output.unit} by {keys}", "  ")
             yield from _wrapped(output.description, "    ")
     yield "\nParameters"
     for parameter in recipe.parameters:
         kind = PARAMETER_TYPES[parameter.type]
         again = "; may be repeated" if parameter.repeatable else ""
-        yield f"  --{parameter.name} {kind.metavar}: {parameter.description} ({kind.range}{again})"
+        text = f"--{parameter.name} {kind.metavar}: {parameter.description} ({kind.range}{again})"
+        yield from _wrapped(text, "  ")
     yield "\nTarget filters"
     for name, how in recipe.target.honours.items():
         yield from _wrapped(f"--{name} {TARGET_FILTERS[name].metavar}: {how}", "  ")
@@ -72,11 +73,13 @@ def _lines(recipe: Recipe) -> Iterator[str]:
 
 
 def _wrapped(text: str, indent: str) -> list[str]:
+    import shutil
     import textwrap
 
+    columns = shutil.get_terminal_size((100, 24)).columns
     return textwrap.wrap(
         " ".join(text.split()),
-        width=100,
+        width=min(max(columns, 40), 120),
         initial_indent=indent,
         subsequent_indent=indent + "  ",
         break_long_words=False,

@@ -28,3 +28,15 @@ def name_of(pid: int) -> str:
         return Path(f"/proc/{pid}/comm").read_text(errors="replace").removesuffix("\n")
     except OSError:
         return ""
+
+
+def all_names() -> set[bytes]:
+    """Return the names of the leaders of all processes there are now."""
+    names = set()
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            try:
+                names.add((folder / "comm").read_bytes().removesuffix(b"\n"))
+            except OSError:
+                continue  # it ended meanwhile
+    return names

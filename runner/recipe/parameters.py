@@ -73,6 +73,10 @@ class TaskName:
         masks = (int.from_bytes(mask[:8], byteorder), int.from_bytes(mask[8:], byteorder))
         return _masked(expressions, masks, name_to_words(self.name, byteorder))
 
+    def fits(self, name: bytes) -> bool:
+        """Whether a name is meant by this one."""
+        return name.startswith(self.name) if self.is_prefix else name == self.name
+
     def json(self) -> str | TextBytes:
         """Return the name as it was asked for."""
         return encode_text(self.name + (b"*" if self.is_prefix else b""))

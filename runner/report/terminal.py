@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table as RichTable
@@ -40,7 +40,7 @@ def format_capture(capture: Capture, *, in_color: bool) -> str:
     stream = io.StringIO()
     console = Console(file=stream, highlight=False, force_terminal=in_color or None)
     console.width = max(console.width, NARROWEST)
-    console.print(_heading(capture))
+    console.print(_heading(capture), soft_wrap=True)
     totals = _totals(capture)
     for table in capture["tables"]:
         if table["name"] not in totals:
@@ -62,6 +62,10 @@ def _heading(capture: Capture) -> Text:
     ]
     for name, given in capture["parameters"].items():
         parts += [f"--{name} {value}" for value in (given if isinstance(given, list) else [given])]
+    if host["hostname"]:
+        parts.append(printable(host["hostname"]))
+    if window["attached_at"] is not None:
+        parts.append(window["attached_at"])
     if window["duration_seconds"] is not None:
         parts.append(f"{window['duration_seconds']:.1f} s")
     if host["kernel"]:
@@ -69,7 +73,7 @@ def _heading(capture: Capture) -> Text:
     if host["bpftrace"]:
         parts.append(f"bpftrace {host['bpftrace']}")
     if window.get("recorded"):
-        parts.insert(0, f"RECORDED {window['attached_at']}, not measured now")
+        parts.insert(0, "RECORDED, not measured now")
     grade = capture["quality"]["grade"]
     text = Text(" · ".join(parts), style="bold")
     text.append(" · ")
@@ -95,14 +99,16 @@ def _table(table: Table, totals: dict[str, int]) -> RenderableType:
     lines = [_Line([row["key"][name] for name in columns], row["value"], row) for row in table["rows"]]  # type: ignore[typeddict-item]
     total = totals.get(f"{table['name']}_total", sum(line.value for line in lines))
     lines = _collapsed(lines)
+    unknown = sum(line.value for line in lines if line.row.get("unattributed"))
+    share = f", {unknown} of them unattributed" if unknown else ""
     drawn = RichTable(
-        title=f"\n{title}: {total} {table['unit'] or ''}".rstrip(),
+        title=f"\n{title}: {total} {table['unit'] or ''}".rstrip() + share,
         title_justify="left",
         title_style="",
         box=None,
     )
     for column in table["keys"]:
-        drawn.add_column(column["name"], justify="right" if column["type"] in ("integer", "port") else "left")
+        drawn.add_column(column["name"], justify=_side(column), overflow="fold")
     drawn.add_column(table["unit"] or "value", justify="right")
     for line in lines[:MOST_ROWS]:
         cells = [
@@ -154,6 +160,10 @@ def _merged(group: list[_Line], column: int) -> _Line:
     first = group[0]
     cells = [*first.cells[:column], _Several(len(group)), *first.cells[column + 1 :]]
     return _Line(cells, sum(line.value for line in group), first.row)
+
+
+def _side(column: KeyColumn) -> Literal["left", "right"]:
+    return "right" if column["type"] in ("integer", "port") else "left"
 
 
 def _cell(value: KeyValue | _Several, column: KeyColumn, row: Row) -> str:

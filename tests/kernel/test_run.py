@@ -76,7 +76,7 @@ def test_a_dry_run_prints_the_program_that_would_run():
     assert "443" in text
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_a_signal_ends_a_run_with_its_result(number):
     with started(*RUN, "-d", "60s") as (process, wait_for):
         wait_for("tracing")
@@ -104,6 +104,27 @@ def test_a_signal_before_readiness_has_nothing_to_show(number, code):
     assert process.returncode == code
     assert output == ""
     assert not any(Path(f"/proc/{child}").exists() for child in children)
+
+
+def test_a_closed_terminal_ends_a_run_with_its_result(tmp_path):
+    target = tmp_path / "x.json"
+    terminal = pexpect.spawn(
+        EBPF_RECIPE, [*RUN, "-d", "60s", "-o", str(target)], encoding="utf-8", timeout=60
+    )
+    terminal.expect("tracing")
+    (child,) = bpftrace_children(terminal.pid)
+    os.close(terminal.child_fd)
+    assert terminal.wait() == 0
+    assert json.loads(target.read_text())["window"]["ended_by"] == "interrupt"
+    assert not Path(f"/proc/{child}").exists()
+
+
+def test_a_name_that_nobody_has_is_noted():
+    done = ebpf_recipe(*RUN, "--comm", "no-such-name*", "-d", "100ms")
+    assert done.returncode == 0
+    assert "no process is called 'no-such-name*' now" in done.stderr
+    ours = Path("/proc/self/comm").read_text().strip()
+    assert "note" not in ebpf_recipe(*RUN, "--comm", ours, "-d", "100ms").stderr
 
 
 def test_a_run_whose_runner_is_killed_leaves_nothing():
@@ -136,7 +157,8 @@ def test_a_command_that_fails_fails_the_run(script, code):
     assert done.returncode == 7
     capture = json.loads(done.stdout)
     assert capture["window"]["workload"] == {"argv": ["sh", "-c", script], "exit_code": code}
-    assert capture["quality"]["grade"] == "usable"
+    assert capture["quality"]["grade"] == "degraded"
+    assert [problem["code"] for problem in capture["quality"]["problems"]] == ["workload-failed"]
     assert "failed" in done.stderr
 
 
@@ -192,25 +214,30 @@ def kept(text):
     return capture
 
 
-def test_a_full_disk_loses_nothing(tmp_path):
+@pytest.mark.parametrize(("target", "left"), [("-o x.json", "old"), ("> y.json", "old")])
+def test_a_full_disk_loses_nothing(tmp_path, target, left):
     script = (
-        f"mount -t tmpfs -o size=4k none {tmp_path} && cd {tmp_path} && echo old > x.json"
-        f"; {EBPF_RECIPE} run tcp-retrans -d 1 -o x.json; code=$?; cat x.json; ls -A; exit $code"
+        f"mount -t tmpfs -o size=8k none {tmp_path} && cd {tmp_path} && echo old > x.json"
+        f"; head -c 4096 /dev/zero > filler; {EBPF_RECIPE} run tcp-retrans -d 1 {target}"
+        "; code=$?; cat x.json; ls -A | grep -v -e json -e filler; exit $code"
     )
     done = subprocess.run(
         ["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, check=False
     )
     assert done.returncode == 8, done.stderr
     assert "No space left" in done.stderr
-    assert kept(done.stderr)["quality"]["grade"] == "usable"
-    assert done.stdout == "old\nx.json\n"
+    assert done.stdout == f"{left}\n"
+    if "kept" in done.stderr:
+        assert kept(done.stderr)["quality"]["grade"] == "usable"
+    else:
+        assert "cannot be written" in done.stderr
 
 
-def test_a_stdout_that_cannot_be_written_loses_nothing():
+def test_a_stdout_that_takes_nothing_is_known_before():
     with open("/dev/full", "w") as full:  # noqa: PTH123
-        done = ebpf_recipe(*RUN, "-d", "100ms", stdout=full.fileno())
+        done = ebpf_recipe(*RUN, "-d", "60s", stdout=full.fileno())
     assert done.returncode == 8
-    assert kept(done.stderr)["window"]["ended_by"] == "duration"
+    assert "stdout cannot be written" in done.stderr
 
 
 def test_a_file_is_replaced_whole(tmp_path):

@@ -24,8 +24,13 @@ RESULTS = Path(__file__).parents[2] / "build" / "demo"
 def _ebpf_recipe(*arguments: str) -> int:
     command = Path(sys.executable).with_name("ebpf-recipe")
     print(f"\n$ ebpf-recipe {shlex.join(arguments)}", flush=True)
-    with child([command, *arguments]) as process:
-        return process.wait()
+    # Ctrl-C ends the run, and the run shows what it has: that is awaited, not cut short.
+    previous = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        with child([command, *arguments]) as process:
+            return process.wait()
+    finally:
+        signal.signal(signal.SIGINT, previous)
 
 
 def _show(*options: str) -> int:
@@ -52,7 +57,9 @@ def _traced() -> int:
             f"{LOSS:.0%} of the packets to the client are lost",
             flush=True,
         )
-        with child(load(client, server.ipv4, REQUESTS), stderr=subprocess.DEVNULL):
+        # In a process namespace, so that with the loop its requests end too.
+        alone = ["unshare", "--pid", "--fork", "--kill-child", *load(client, server.ipv4, REQUESTS)]
+        with child(alone, end=signal.SIGKILL, stderr=subprocess.DEVNULL, start_new_session=True):
             code = _show("--duration", "8s")
     print("laboratory taken down", flush=True)
     return code
@@ -71,6 +78,9 @@ def main() -> int:
             return _traced()
         print(f"nothing can be traced here ({reason}): the same command over a RECORDED run", flush=True)
         return _show("--replay", os.path.relpath(RECORDED))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except KeyboardInterrupt:
         print("\ninterrupted; laboratory taken down", flush=True)
         return 130
