@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from runner.errors import EbpfRecipeError, ExitCode
 
@@ -90,13 +90,20 @@ def _say(text: str) -> None:
 
 
 def _flushed(code: int) -> int:
-    """Flush stdout while an error can still be reported; Python would do so at exit, with a traceback."""
-    try:
-        sys.stdout.flush()
-    except OSError as error:
-        # Nothing more can be written there: what Python would flush at exit goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if code == ExitCode.DONE:
-            _say(f"{PROGRAM}: stdout: {error.strerror}")
-            return ExitCode.WRITE
+    """Flush while an error can still be reported; at exit Python would do so, and exit with 120."""
+    error = _flush(sys.stdout)
+    if error is not None and code == ExitCode.DONE:
+        _say(f"{PROGRAM}: stdout: {error.strerror}")
+        code = ExitCode.WRITE
+    _flush(sys.stderr)
     return code
+
+
+def _flush(stream: IO[str]) -> OSError | None:
+    try:
+        stream.flush()
+    except OSError as error:
+        # Nothing more can be written there: what is left in the buffer goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return error
+    return None
