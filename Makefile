@@ -28,6 +28,7 @@ demo: $(VENV)/package
 
 test: lint
 	@$(LAB)/install-system test
+	@$(LAB)/fetch-bpftrace >/dev/null || true
 	@$(LAB)/with-tracefs $(BIN)/python -m pytest
 
 test-unit: $(VENV)/ready
@@ -35,6 +36,7 @@ test-unit: $(VENV)/ready
 
 test-kernel: $(VENV)/ready
 	@$(LAB)/install-system test
+	@$(LAB)/fetch-bpftrace >/dev/null || true
 	@$(LAB)/with-tracefs $(BIN)/python -m pytest -m kernel
 
 lint: $(VENV)/ready

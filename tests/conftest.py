@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.laboratory.machine import missing_for_tracing
+from tests.laboratory.releases import missing
 
 FORCE = "EBPF_RECIPE_KERNEL_TESTS"
 
@@ -16,6 +17,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return
     reason = missing_for_tracing()
     if reason is None:
+        if os.environ.get(FORCE) == "1" and missing():
+            raise pytest.UsageError(f"{FORCE}=1, but bpftrace was not fetched of Debian {missing()}")
         return
     if os.environ.get(FORCE) == "1":
         raise pytest.UsageError(f"{FORCE}=1, but nothing can be traced here: {reason}")

@@ -94,7 +94,12 @@ _PATTERNS: tuple[_Pattern, ...] = (
         "raise the limit of open files (ulimit -n)",
     ),
     _pattern("memory", r"Cannot allocate memory", TraceFailed, "smaller maps: --max-map-keys"),
-    _pattern("syntax", r"syntax error|unterminated string|invalid escape", TraceFailed, _OUR_PROGRAM),
+    _pattern(
+        "syntax",
+        r"syntax error|ERROR: syntax: |unterminated string|invalid escape",
+        TraceFailed,
+        _OUR_PROGRAM,
+    ),
     _pattern(
         "program",
         r"Unknown (function|identifier|builtin|struct)|Undefined (map|or undeclared)|Type mismatch"

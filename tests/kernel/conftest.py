@@ -1,22 +1,23 @@
 """What the tests on the real kernel share: the bpftrace they run on, a laboratory, a lossy nginx."""
 
-import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.laboratory.machine import missing_for_tracing
 from tests.laboratory.network import Host, two_hosts
 from tests.laboratory.nginx import nginx
+from tests.laboratory.releases import paths, release_of
 
 
-@pytest.fixture(scope="session")
-def bpftrace() -> str:
-    path = os.environ.get("EBPF_RECIPE_BPFTRACE") or shutil.which("bpftrace")
-    assert path is not None
-    return path
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test of the kernel on every bpftrace that is here."""
+    if "bpftrace" in metafunc.fixturenames:
+        found = paths() if missing_for_tracing() is None else []
+        names = [release_of(path) for path in found]
+        metafunc.parametrize("bpftrace", found or ["bpftrace"], ids=names or ["none"], scope="session")
 
 
 @pytest.fixture(scope="module")

@@ -52,21 +52,21 @@ def test_retransmits_belong_to_the_owner_of_the_socket(bpftrace, lossy, nginx_ho
     server, client = lossy
     address = getattr(server, family)
     before = retransmitted_segments(server)
-    with counted(INDEPENDENT.replace("PORT", str(PORT))) as independent:
-        _, tables = run(bpftrace, "--comm", "nginx", "--", *load(client, address, 25))
+    with counted(INDEPENDENT.replace("PORT", str(PORT)), bpftrace=bpftrace) as independent:
+        _, tables = run(bpftrace, "--comm", "nginx", "--", *load(client, address, 40))
         segments = retransmitted_segments(server) - before
     ours = total(tables["retransmits"], comm="nginx", local_port=PORT, remote_address=getattr(client, family))
     naive = independent.get("@naive", {}).get("nginx", 0)
     figure(
         f"{family}: retransmits of port {PORT}: {independent['@all']}; "
         f"tcp-retrans gives nginx {ours}, `@[comm]` gives it {naive}; "
-        f"segments {independent['@segments']} + SYN-ACKs {independent['@synack']}, nstat {segments}"
+        f"segments {independent['@segments']} + SYN-ACKs {independent.get('@synack', 0)}, nstat {segments}"
     )
     assert independent["@all"] >= 10, "the load made too few retransmits to prove anything"
     assert 0.98 * independent["@all"] <= ours <= independent["@all"]
-    assert total(tables["synack_retransmits"], local_port=PORT) == independent["@synack"]
+    assert total(tables["synack_retransmits"], local_port=PORT) == independent.get("@synack", 0)
     # The independent count is itself complete: the kernel's counter, another mechanism, agrees.
-    assert independent["@segments"] + independent["@synack"] == segments
+    assert independent["@segments"] + independent.get("@synack", 0) == segments
     pids = {row["key"]["pid"] for row in tables["retransmits"] if row["key"]["comm"] == "nginx"}
     assert pids
     assert all(row["key"]["comm"] in ("nginx", None) for row in tables["retransmits"])
@@ -74,8 +74,8 @@ def test_retransmits_belong_to_the_owner_of_the_socket(bpftrace, lossy, nginx_ho
 
 def test_a_filter_for_somebody_else_contains_nothing_of_nginx(bpftrace, lossy, nginx_host, figure):
     server, client = lossy
-    with counted(INDEPENDENT.replace("PORT", str(PORT))) as independent:
-        capture, tables = run(bpftrace, "--comm", "curl", "--", *load(client, server.ipv4, 25))
+    with counted(INDEPENDENT.replace("PORT", str(PORT)), bpftrace=bpftrace) as independent:
+        capture, tables = run(bpftrace, "--comm", "curl", "--", *load(client, server.ipv4, 40))
     figure(f"retransmits of nginx meanwhile: {independent['@all']}; rows: {tables['retransmits']}")
     assert independent["@all"] >= 10
     assert capture["target"] == {"comm": ["curl"]}
@@ -91,7 +91,7 @@ def test_port_and_remote_select_connections(bpftrace, lossy, nginx_host, figure)
         (("--port", "1"), False),
         (("--remote", "10.98.0.0/24", "--remote", "fd99::/64"), False),
     ):
-        with counted(INDEPENDENT.replace("PORT", str(PORT))) as independent:
+        with counted(INDEPENDENT.replace("PORT", str(PORT)), bpftrace=bpftrace) as independent:
             _, tables = run(bpftrace, *arguments, "--", *command)
         ours = total(tables["retransmits"], local_port=PORT)
         figure(f"{' '.join(arguments)}: {ours} of {independent['@all']}")
@@ -104,14 +104,14 @@ def test_a_server_is_found_by_the_name_of_its_leader(bpftrace, lossy, family, fi
     server, client = lossy
     address = getattr(server, family)
     serve = [sys.executable, "-m", "tests.laboratory.server", address, "8090", "pay svc", "400000"]
-    fetch = client.command([sys.executable, "-m", "tests.laboratory.client", address, "8090", "25"])
+    fetch = client.command([sys.executable, "-m", "tests.laboratory.client", address, "8090", "40"])
     with child(server.command(serve), stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"listening\n"
-        with counted(INDEPENDENT.replace("PORT", "8090")) as independent:
+        with counted(INDEPENDENT.replace("PORT", "8090"), bpftrace=bpftrace) as independent:
             _, tables = run(bpftrace, "--comm", "pay svc", "--", *fetch)
         ours = total(tables["retransmits"], comm="pay svc", local_port=8090)
-        by_thread = [name for name in independent["@naive"] if name.startswith("worker-")]
+        by_thread = [name for name in independent.get("@naive", {}) if name.startswith("worker-")]
         figure(
             f"{family}: 'pay svc': {ours} of {independent['@all']}; `@[comm]` says {independent['@naive']}"
         )

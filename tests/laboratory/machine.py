@@ -1,5 +1,6 @@
 """What this machine can trace, as one reason or none."""
 
+import functools
 import os
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 NEEDED = ("bpftrace", "nginx", "iptables-legacy", "ip", "nsenter", "unshare", "curl")
 
 
+@functools.cache
 def missing_for_tracing() -> str | None:
     """Return why nothing can be traced here, or None where it can be."""
     if os.geteuid() != 0:
