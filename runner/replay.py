@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,10 @@ from runner.bpftrace.recording import read_recording, write_recording
 from runner.bpftrace.version import Bpftrace
 from runner.errors import NotUnderstood, ValueRefused
 from runner.host.facts import HostFacts
+from runner.host.sockets import Holder
+from runner.outcome import Outcome
+from runner.plan import Plan
 from runner.recipe.render import render_program
-from runner.run import Outcome, Plan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +34,14 @@ def encode_outcome(outcome: Outcome) -> bytes:
         facts=facts,
         ended_by=outcome.ended_by,
         room=outcome.room,
+        problems=outcome.problems,
+        overhead=outcome.overhead,
+        holders={
+            str(inode): [
+                {"pid": holder.pid, "name": base64.b64encode(holder.name).decode()} for holder in holders
+            ]
+            for inode, holders in outcome.holders.items()
+        },
     )
 
 
@@ -46,7 +57,9 @@ def replay(loaded: LoadedRecipe, values: Mapping[str, tuple[Value, ...]], path: 
     try:
         facts = _facts(context["facts"])
         room, ended_by, digest = context["room"], context["ended_by"], context["program_sha256"]
-    except (KeyError, TypeError) as error:
+        holders = _holders(context["holders"])
+        problems, overhead = tuple(context["problems"]), context["overhead"]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise NotUnderstood(f"{path} is not a whole recording: {error}") from error
     program = render_program(loaded, values, facts)
     if program.sha256 != digest:
@@ -57,7 +70,23 @@ def replay(loaded: LoadedRecipe, values: Mapping[str, tuple[Value, ...]], path: 
     version = tuple(int(part) for part in facts.bpftrace.split("."))
     bpftrace = Bpftrace(Path("bpftrace"), (version[0], version[1], version[2]))
     plan = Plan(loaded, values, facts, bpftrace, program)
-    return Outcome(plan, recording, ended_by, room, is_recorded=True)
+    return Outcome(
+        plan,
+        recording,
+        ended_by,
+        room,
+        problems=problems,
+        overhead=overhead,
+        holders=holders,
+        is_recorded=True,
+    )
+
+
+def _holders(document: dict[str, list[dict[str, Any]]]) -> dict[int, tuple[Holder, ...]]:
+    return {
+        int(inode): tuple(Holder(int(one["pid"]), base64.b64decode(one["name"])) for one in holders)
+        for inode, holders in document.items()
+    }
 
 
 def _facts(document: dict[str, Any]) -> HostFacts:

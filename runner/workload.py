@@ -1,4 +1,4 @@
-"""The command after `--`: checked before the trace, started when it is attached, ended with it."""
+"""The command after `--`: checked before the trace, started when it is attached, ended with us."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from runner.errors import WorkloadFailed
+from runner.lifetime import end_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,7 +44,11 @@ class Workload:
         """
         try:
             # On a descriptor of its own: the command's stdout, joined to our stderr.
-            self._process = subprocess.Popen(self.argv, stdout=sys.stderr.fileno())
+            self._process = subprocess.Popen(
+                self.argv,
+                stdout=sys.stderr.fileno(),
+                preexec_fn=end_with_parent(),  # noqa: PLW1509
+            )
         except OSError as error:
             raise WorkloadFailed(f"{self.argv[0]} cannot be started: {error.strerror}") from error
         threading.Thread(target=self._wait, args=(on_end,), name="workload", daemon=True).start()

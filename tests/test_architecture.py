@@ -6,17 +6,34 @@ from pathlib import Path
 import pytest
 
 RUNNER = Path(__file__).parents[1] / "runner"
-LOWER = {"errors", "capture", "recipe", "host", "bpftrace", "workload", "run", "report", "replay"}
+LOWER = {"errors", "capture", "recipe", "host", "bpftrace", "workload", "plan", "run", "report", "replay"}
+LOWER |= {"outcome", "overhead"}
 MAY_IMPORT = {
     "errors": set(),
     "capture": {"errors"},
     "host": {"errors", "capture"},
     "recipe": {"errors", "capture", "host.facts"},
-    "bpftrace": {"errors", "capture"},
+    "lifetime": set(),
+    "bpftrace": {"errors", "capture", "lifetime"},
     "interrupts": set(),
-    "workload": {"errors"},
-    "run": {"errors", "capture", "recipe", "host", "bpftrace", "workload", "interrupts"},
-    "replay": {"errors", "capture", "recipe", "host", "bpftrace", "run"},
+    "workload": {"errors", "lifetime"},
+    "plan": {"errors", "capture", "recipe", "host", "bpftrace", "overhead"},
+    "overhead": {"capture", "host"},
+    "attribution": {"errors", "capture", "host", "bpftrace"},
+    "outcome": {"errors", "capture", "recipe", "host", "bpftrace", "plan", "workload", "attribution"},
+    "run": {
+        "errors",
+        "capture",
+        "host",
+        "bpftrace",
+        "plan",
+        "workload",
+        "interrupts",
+        "overhead",
+        "attribution",
+        "outcome",
+    },
+    "replay": {"errors", "capture", "recipe", "host", "bpftrace", "plan", "outcome"},
     "report": {"errors", "capture"},
     "cli": LOWER,
 }

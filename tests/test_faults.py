@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.bpftrace import session
+from runner.bpftrace import process, session
 from runner.errors import HostRefused, NotUnderstood, TraceFailed
 from runner.recipe.catalogue import find_recipe
 from runner.recipe.parameters import TARGET_FILTERS, parse_values
@@ -38,7 +38,8 @@ def summary(outcome):
     capture = outcome.capture()
     codes = {problem["code"]: problem["count"] for problem in capture["quality"]["problems"]}
     totals = {table["name"]: table["rows"] for table in capture["tables"]}["retransmits_total"]
-    return capture["quality"]["grade"], capture["window"]["ended_by"], codes, totals[0]["value"]
+    total = totals[0]["value"] if totals else None
+    return capture["quality"]["grade"], capture["window"]["ended_by"], codes, total
 
 
 def test_a_whole_run_with_lost_events_is_degraded(plan, monkeypatch):
@@ -56,9 +57,35 @@ def test_half_a_line_is_void_and_what_stands_before_it_is_kept(plan, monkeypatch
 def test_a_death_is_a_crash(plan, monkeypatch):
     outcome = run(plan, monkeypatch, "dies", seconds=30)
     grade, ended_by, codes, total = summary(outcome)
-    assert (grade, ended_by, total) == ("void", "crash", 0)
+    assert (grade, ended_by, total) == ("void", "crash", None)
     assert "output-incomplete" in codes
     assert outcome.recording.exit_code == -signal.SIGSEGV
+
+
+def test_one_that_somebody_else_ends_says_so(plan, monkeypatch):
+    grade, ended_by, codes, total = summary(run(plan, monkeypatch, "leaves", seconds=30))
+    assert (grade, ended_by, total) == ("degraded", "interrupt", 3)
+    assert "ended-early" in codes
+
+
+def test_a_flood_is_ended_and_its_maps_are_kept(plan, monkeypatch):
+    monkeypatch.setattr(process, "MOST_BYTES", 8 << 20)
+    monkeypatch.setattr(process, "TAIL_BYTES", 1 << 20)
+    outcome = run(plan, monkeypatch, "flood", seconds=60)
+    grade, ended_by, codes, total = summary(outcome)
+    assert (grade, ended_by, total) == ("degraded", "limit", 3)
+    assert codes["output-limit"] == outcome.recording.dropped_bytes > 0
+    assert len(outcome.recording.stdout) < 11 << 20
+    lines = outcome.recording.stdout.decode().splitlines()
+    assert all(line.startswith("{") and line.endswith("}") for line in lines)
+
+
+def test_a_stopped_runner_finds_the_window_that_bpftrace_ended(plan, monkeypatch):
+    outcome = run(plan, monkeypatch, "limit", seconds=0.5)
+    capture = outcome.capture()
+    assert capture["window"]["ended_by"] == "limit"
+    assert capture["window"]["duration_seconds"] == 11
+    assert capture["quality"]["problems"][0]["code"] == "runner-stalled"
 
 
 def test_a_deaf_one_is_killed(plan, monkeypatch):

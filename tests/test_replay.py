@@ -41,7 +41,10 @@ def test_its_figures_are_those_that_bpftrace_printed(path):
     assert len(rows) == len(maps["@retransmits"])
     assert {row["key"]["comm"] for row in rows} == {"nginx"}
     assert {row["key"]["remote_address"] for row in rows} == {"10.99.0.2"}
-    assert all(row["unattributed"] for row in tables["synack_retransmits"])
+    # Nobody listened during the run: the listening socket is held by several processes of one name.
+    assert {(row["key"]["pid"], row["key"]["comm"]) for row in tables["synack_retransmits"]} <= {
+        (None, "nginx")
+    }
     assert capture["host"]["bpftrace"] == path.stem.rpartition("-")[2]
     assert capture["window"]["recorded"] is True
     assert capture["quality"] == {"grade": "usable", "problems": []}

@@ -17,7 +17,7 @@ class _Pattern:
 
 
 def _pattern(name: str, regex: str, error: type[EbpfRecipeError], hint: str) -> _Pattern:
-    return _Pattern(name, re.compile(regex), error, hint)
+    return _Pattern(name, re.compile(regex, re.MULTILINE), error, hint)
 
 
 _AS_ROOT = "run it as root (sudo ebpf-recipe …)"
@@ -27,6 +27,12 @@ _OUR_PROGRAM = "this is a mistake in the recipe's program; `--dry-run` prints it
 # of bpftrace 0.17 to 0.27 and of the libraries that it prints through.
 _PATTERNS: tuple[_Pattern, ...] = (
     _pattern("not-root", r"only supports running as the root user", HostRefused, _AS_ROOT),
+    _pattern(
+        "sudo",
+        r"^sudo: |is not in the sudoers file|is not allowed to (execute|run)",
+        HostRefused,
+        "sudo must be allowed to run bpftrace, and, for bpftrace before 0.20, to set its variables (SETENV)",
+    ),
     _pattern("missing-capability", r"Missing CAP_\w+ capability", HostRefused, _AS_ROOT),
     _pattern(
         "lockdown",

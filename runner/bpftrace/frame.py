@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 END_MAP = "@zzzz_end"
 """bpftrace prints its maps in the order of their names: this one last, so what precedes it is whole."""
 
+LIMIT_MAP = "@zzz_limit"
+"""Printed only where bpftrace ended itself at the limit that the runner set it."""
+
 PROGRESS_MILLISECONDS = 500
 
 
@@ -32,24 +35,30 @@ class FramedProgram:
 def frame_program(
     text: str,
     *,
+    head: str = "",
     runner: int | None = None,
     scratch_maps: Iterable[str] = (),
     progress_map: str | None = None,
+    limit_seconds: int | None = None,
 ) -> FramedProgram:
     """Put the runner's own probes around a program.
 
+    :param head: What bpftrace wants to stand before everything else.
     :param runner: The process with whose end bpftrace ends too, by its id as the kernel sees it.
     :param scratch_maps: Maps to clear before the maps are printed.
     :param progress_map: A map without keys to print twice a second.
+    :param limit_seconds: After so long bpftrace ends itself, should the runner have been stopped.
     """
     token = f"ebpf-recipe-ready-{secrets.token_hex(8)}"
     end_value = secrets.randbits(31) | 1
-    parts = [f'BEGIN {{ {END_MAP} = {end_value}; printf("{token}\\n"); }}\n', text]
+    parts = [head, f'BEGIN {{ {END_MAP} = {end_value}; printf("{token}\\n"); }}\n', text]
     if runner is not None:
         # A parent-death signal would do less: a setuid exec (sudo) clears it.
         parts.append(f"\ntracepoint:sched:sched_process_exit /tid == {runner}/ {{ exit(); }}\n")
     if progress_map is not None:
         parts.append(f"\ninterval:ms:{PROGRESS_MILLISECONDS} {{ print({progress_map}); }}\n")
+    if limit_seconds is not None:
+        parts.append(f"\ninterval:s:{limit_seconds} {{ {LIMIT_MAP} = 1; exit(); }}\n")
     clears = " ".join(f"clear({name});" for name in scratch_maps)
     if clears:
         parts.append(f"\nEND {{ {clears} }}\n")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import signal
-import subprocess
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Literal
@@ -16,13 +17,21 @@ from typing import TYPE_CHECKING, Literal
 from runner.errors import HostRefused, TraceFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+
+    from runner.bpftrace.launch import Launcher
 
 Stream = Literal["stdout", "stderr"]
 
 CHUNK_BYTES = 1 << 16
 PIPE_BYTES = 1 << 20
 """The largest pipe that an unprivileged process may ask for (/proc/sys/fs/pipe-max-size)."""
+
+MOST_BYTES = 64 << 20
+"""How much of a stream is kept in memory; a run that prints more is ended."""
+
+TAIL_BYTES = 16 << 20
+"""How much of the end of a longer stream is kept: bpftrace prints its maps last."""
 
 GRACE: Sequence[tuple[signal.Signals, float, float]] = (
     (signal.SIGINT, 10.0, 60.0),
@@ -35,13 +44,27 @@ SIGINT and SIGTERM both make it print its maps, and a second one cuts that short
 output comes, the next step waits."""
 
 
+_HINTS = {errno.EMFILE: "raise the limit of open files (ulimit -n)"}
+
+
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Bytes that bpftrace wrote, and when they were read (CLOCK_MONOTONIC, nanoseconds)."""
+    """Bytes that bpftrace wrote, and when they were read (CLOCK_MONOTONIC, nanoseconds).
+
+    :param dropped: How many bytes before them were not kept.
+    """
 
     stream: Stream
     read_at_ns: int
     data: bytes
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Flood:
+    """bpftrace wrote more than is kept: it should be ended."""
+
+    stream: Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +81,7 @@ class Wake:
     reason: str
 
 
-Happening = Output | Ended | Wake
+Happening = Output | Flood | Ended | Wake
 
 
 class BpftraceProcess:
@@ -69,50 +92,50 @@ class BpftraceProcess:
     What the threads read, and every `wake`, arrives in order from `next_happening`.
     """
 
-    def __init__(self, argv: Sequence[str], program: str, environment: Mapping[str, str]) -> None:
+    def __init__(self, launch: Launcher, program: str) -> None:
         """Start bpftrace with a program on its stdin.
 
         :raises HostRefused: It cannot be started.
         """
         self._happenings: SimpleQueue[Happening] = SimpleQueue()
         self._open_streams: set[Stream] = {"stdout", "stderr"}
-        source = os.memfd_create("program")
-        try:
-            _write_all(source, program.encode())
-            os.lseek(source, 0, os.SEEK_SET)
-            self._popen = subprocess.Popen(
-                argv,
-                stdin=source,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=environment,
-                start_new_session=True,
-                bufsize=0,
-            )
-        except OSError as error:
-            raise HostRefused(f"{argv[0]} cannot be started: {error.strerror}") from error
-        finally:
-            os.close(source)
-        assert self._popen.stdout is not None
-        assert self._popen.stderr is not None
-        # Without privilege the sum of all pipes is limited; the usual size then serves.
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(self._popen.stdout.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-        pipes: tuple[tuple[Stream, int], ...] = (
-            ("stdout", self._popen.stdout.fileno()),
-            ("stderr", self._popen.stderr.fileno()),
-        )
+        with contextlib.ExitStack() as ours_only_now:
+            try:
+                source = os.memfd_create("program")
+                ours_only_now.callback(os.close, source)
+                _write_all(source, program.encode())
+                os.lseek(source, 0, os.SEEK_SET)
+                self._pipes: dict[Stream, int] = {}
+                theirs = [source]
+                for stream in ("stdout", "stderr"):
+                    reading, writing = os.pipe()
+                    self._pipes[stream] = reading
+                    ours_only_now.callback(os.close, writing)
+                    theirs.append(writing)
+            except OSError as error:
+                raise HostRefused(
+                    f"bpftrace cannot be started: {error.strerror}", hint=_HINTS.get(error.errno or 0)
+                ) from error
+            # Without privilege the sum of all pipes is limited; the usual size then serves.
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(self._pipes["stdout"], fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+            try:
+                self._child = launch(theirs, self.wake)
+            except BaseException:
+                self._close_pipes()
+                raise
+        self._exit_code: int | None = None
         self._threads = [
             threading.Thread(target=self._drain, args=pipe, name=f"bpftrace-{pipe[0]}", daemon=True)
-            for pipe in pipes
+            for pipe in self._pipes.items()
         ]
         for thread in self._threads:
             thread.start()
 
     @property
     def pid(self) -> int:
-        """Return the process id."""
-        return self._popen.pid
+        """Return the process id of what was started."""
+        return self._child.pid
 
     def wake(self, reason: str) -> None:
         """Make a waiting `next_happening` return; safe in signal handlers and threads."""
@@ -136,38 +159,62 @@ class BpftraceProcess:
         return not self._open_streams
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to bpftrace and what it started, if they still run."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._popen.pid, number)
+        """Send a signal to bpftrace and what it started, if they still run; a stopped one is continued."""
+        self._child.send(number)
 
     def wait(self, timeout_seconds: float) -> int:
         """Return the exit code, negative for a signal.
 
         :raises TraceFailed: It does not end, not even killed.
         """
-        try:
-            return self._popen.wait(timeout_seconds)
-        except subprocess.TimeoutExpired as error:
-            raise TraceFailed(f"bpftrace (process {self._popen.pid}) does not end") from error
+        if self._exit_code is None:
+            self._exit_code = self._child.wait(timeout_seconds)
+        if self._exit_code is None:
+            raise TraceFailed(
+                f"bpftrace (process {self.pid}) does not end", hint=f"as root: kill -9 {self.pid}"
+            )
+        return self._exit_code
 
     def close(self) -> None:
         """Leave nothing behind: kill what still runs, reap it, close the pipes."""
-        if self._popen.poll() is None:
+        if self._exit_code is None and self._child.wait(0) is None:
             self.signal(signal.SIGKILL)
-            self._popen.wait()
+            self._child.wait(GRACE[-1][1])
         for thread in self._threads:
             thread.join(timeout=GRACE[-1][1])
-        for pipe in (self._popen.stdout, self._popen.stderr):
-            assert pipe is not None
-            pipe.close()
+        if not any(thread.is_alive() for thread in self._threads):
+            self._close_pipes()
+
+    def _close_pipes(self) -> None:
+        for pipe in self._pipes.values():
+            os.close(pipe)
 
     def _drain(self, stream: Stream, descriptor: int) -> None:
         put = self._happenings.put
+        room = MOST_BYTES
         try:
             while data := os.read(descriptor, CHUNK_BYTES):
                 put(Output(stream, time.monotonic_ns(), data))
+                room -= len(data)
+                if room < 0:
+                    put(Flood(stream))
+                    self._drain_flood(stream, descriptor)
+                    return
         finally:
             put(Ended(stream))
+
+    def _drain_flood(self, stream: Stream, descriptor: int) -> None:
+        """Read what no memory should hold; keep its end, where the maps are."""
+        tail: deque[bytes] = deque()
+        kept = dropped = 0
+        while data := os.read(descriptor, CHUNK_BYTES):
+            tail.append(data)
+            kept += len(data)
+            while kept - len(tail[0]) > TAIL_BYTES:
+                kept -= len(tail[0])
+                dropped += len(tail.popleft())
+        if tail:
+            self._happenings.put(Output(stream, time.monotonic_ns(), b"".join(tail), dropped))
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

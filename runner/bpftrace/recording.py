@@ -38,6 +38,7 @@ class Recording:
     :param stdout: All of it, the token of readiness included.
     :param end_value: What the map that is printed last holds when the output is whole.
     :param exit_code: bpftrace's own; negative for the signal that ended it.
+    :param dropped_bytes: How much of stdout was too much to keep, before its last part.
     """
 
     started: Moment
@@ -47,6 +48,7 @@ class Recording:
     stdout: bytearray = field(default_factory=bytearray)
     stderr: bytearray = field(default_factory=bytearray)
     exit_code: int | None = None
+    dropped_bytes: int = 0
 
 
 def write_recording(recording: Recording, **context: Any) -> bytes:
@@ -68,6 +70,7 @@ def write_recording(recording: Recording, **context: Any) -> bytes:
         **moments,
         "end_value": recording.end_value,
         "exit_code": recording.exit_code,
+        "dropped_bytes": recording.dropped_bytes,
         "stdout": _text(recording.stdout),
         "stderr": _text(recording.stderr),
     }
@@ -100,6 +103,7 @@ def read_recording(path: Path) -> tuple[Recording, dict[str, Any]]:
             stdout=bytearray(_bytes(document["stdout"])),
             stderr=bytearray(_bytes(document["stderr"])),
             exit_code=document["exit_code"],
+            dropped_bytes=document.get("dropped_bytes", 0),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NotUnderstood(f"{path} is not a recording: {error}") from error

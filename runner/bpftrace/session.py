@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
 from runner.bpftrace.diagnosis import diagnose
-from runner.bpftrace.process import GRACE, BpftraceProcess, Ended, Output, Wake
+from runner.bpftrace.process import GRACE, MOST_BYTES, BpftraceProcess, Ended, Flood, Output, Wake
 from runner.bpftrace.recording import Moment, Recording
 from runner.errors import TraceFailed
 
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     import types
 
     from runner.bpftrace.frame import FramedProgram
-    from runner.bpftrace.version import Bpftrace
+    from runner.bpftrace.launch import Launcher
+
+PASSWORD_WANTED = "password"  # noqa: S105
+"""The reason that a waiting is woken with where sudo asks for a password."""
 
 READY_TIMEOUT_SECONDS = 120.0
 """bpftrace needs 0.1 to 0.3 s on a host and up to 30 s in an emulated guest; many probes take longer."""
@@ -29,10 +32,9 @@ class Session:
 
     def __init__(
         self,
-        bpftrace: Bpftrace,
         program: FramedProgram,
+        launch: Launcher,
         *,
-        max_map_keys: int | None = None,
         on_line: Listener | None = None,
     ) -> None:
         """Start bpftrace.
@@ -43,9 +45,7 @@ class Session:
         self._on_line = on_line
         self._partial = bytearray()
         self.recording = Recording(Moment.now(), program.end_value)
-        self._process = BpftraceProcess(
-            bpftrace.arguments(), program.text, bpftrace.environment(max_map_keys=max_map_keys)
-        )
+        self._process = BpftraceProcess(launch, program.text)
 
     def __enter__(self) -> Self:
         return self
@@ -80,6 +80,9 @@ class Session:
                 f"bpftrace was not ready after {timeout_seconds:.0f} s",
                 hint="fewer probes, or a host that is less busy",
             )
+        if reason == "flood":
+            self.stop()
+            raise TraceFailed(f"bpftrace printed more than {MOST_BYTES >> 20} MiB before it was ready")
         if reason == "ended":
             recording = self.recording
             recording.exit_code = self._process.wait(GRACE[-1][1])
@@ -89,7 +92,8 @@ class Session:
     def wait(self, timeout_seconds: float | None) -> str:
         """Wait for the end of the window.
 
-        :returns: `timeout`, `ended` (bpftrace ended by itself), or the reason given to `wake`.
+        :returns: `timeout`, `ended` (bpftrace ended by itself), `flood` (it printed more than is
+            kept), or the reason given to `wake`.
         """
         return self._wait(timeout_seconds, until_ready=False)
 
@@ -131,6 +135,8 @@ class Session:
                     return "timeout"
                 case Wake(reason):
                     return reason
+                case Flood():
+                    return "flood"
                 case Ended():
                     if self._process.is_drained:
                         return "ended"
@@ -146,15 +152,23 @@ class Session:
         if output.stream == "stderr":
             recording.stderr += output.data
             return
-        recording.stdout += output.data
-        if recording.attached is None and self._token in recording.stdout:
+        data = output.data
+        if output.dropped:
+            # What stands before the gap and what stands behind it are both cut in the middle of a line.
+            recording.dropped_bytes += output.dropped
+            del recording.stdout[recording.stdout.rfind(b"\n") + 1 :]
+            data = data[data.find(b"\n") + 1 :]
+            self._partial.clear()
+        seen = max(len(recording.stdout) - len(self._token), 0)
+        recording.stdout += data
+        if recording.attached is None and recording.stdout.find(self._token, seen) >= 0:
             # The wall clock may be set meanwhile; the distance to now is what counts.
             now = Moment.now()
             late = now.monotonic_ns - output.read_at_ns
             wall = datetime.fromtimestamp(now.wall.timestamp() - late / 1e9, UTC)
             recording.attached = Moment(output.read_at_ns, wall)
         if self._on_line is not None:
-            *lines, rest = (self._partial + output.data).split(b"\n")
+            *lines, rest = (self._partial + data).split(b"\n")
             self._partial = bytearray(rest)
             for line in lines:
                 self._on_line(bytes(line))

@@ -27,19 +27,45 @@ _ZERO_WHEN_ABSENT: frozenset[Kind] = frozenset({"count", "sum"})
 
 
 def decode_tables(
-    declarations: Sequence[TableDeclaration], messages: Messages, byteorder: ByteOrder, max_keys: int
+    declarations: Sequence[TableDeclaration],
+    messages: Messages,
+    byteorder: ByteOrder,
+    max_keys: int,
+    *,
+    is_whole: bool = True,
 ) -> tuple[list[Table], list[Problem]]:
     """Decode every declared table.
 
     :param max_keys: The room that each map had.
+    :param is_whole: Whether all maps were printed: only then is an absent count a zero.
     :returns: The tables, in the order of their declarations, and what is wrong with them.
     :raises NotUnderstood: A map was printed in a shape that its declaration does not have.
     """
-    tables = [_decode_table(declaration, messages, byteorder) for declaration in declarations]
+    tables = [
+        _decode_table(declaration, messages, byteorder, is_whole=is_whole) for declaration in declarations
+    ]
     return tables, list(_overflows(declarations, tables, max_keys))
 
 
-def _decode_table(declaration: TableDeclaration, messages: Messages, byteorder: ByteOrder) -> Table:
+def unowned_sockets(declarations: Sequence[TableDeclaration], messages: Messages) -> set[int]:
+    """Return the inodes of the sockets whose owner no probe saw.
+
+    :raises NotUnderstood: A map was printed in a shape that its declaration does not have.
+    """
+    found = set()
+    for declaration in declarations:
+        if declaration.socket_column is None:
+            continue
+        place = [key.name for key in declaration.keys].index(declaration.socket_column)
+        _, data = messages.maps.get(declaration.map, (None, None))
+        for printed, _ in data if isinstance(data, Pairs) else ():
+            found.add(int(_split_key(declaration, printed)[place][0]))
+    return found - {0}
+
+
+def _decode_table(
+    declaration: TableDeclaration, messages: Messages, byteorder: ByteOrder, *, is_whole: bool
+) -> Table:
     _, data = messages.maps.get(declaration.map, (None, None))
     return {
         "name": declaration.name,
@@ -47,17 +73,19 @@ def _decode_table(declaration: TableDeclaration, messages: Messages, byteorder: 
         "kind": declaration.kind,
         "unit": declaration.unit,
         "keys": [{"name": key.name, "type": key.type} for key in declaration.keys],
-        "rows": _scalar_rows(declaration, data, byteorder),
+        "rows": _scalar_rows(declaration, data, byteorder, is_whole=is_whole),
     }
 
 
-def _scalar_rows(declaration: TableDeclaration, data: Any, byteorder: ByteOrder) -> list[ScalarRow]:
+def _scalar_rows(
+    declaration: TableDeclaration, data: Any, byteorder: ByteOrder, *, is_whole: bool
+) -> list[ScalarRow]:
     merge = _MERGE.get(declaration.kind)
     if merge is None:
         raise NotUnderstood(f"{declaration.map}: tables of kind {declaration.kind} cannot be decoded yet")
     if not declaration.keys:
         if data is None:
-            return [{"key": {}, "value": 0}] if declaration.kind in _ZERO_WHEN_ABSENT else []
+            return [{"key": {}, "value": 0}] if is_whole and declaration.kind in _ZERO_WHEN_ABSENT else []
         return [{"key": {}, "value": _integer(declaration, data)}]
     if data is None:
         return []
@@ -112,7 +140,7 @@ def _decode_part(key_type: KeyType, parts: Sequence[str], byteorder: ByteOrder) 
             address = ipaddress.ip_address(parts[0])
             # IPv4 over an IPv6 socket is IPv4 on the wire.
             return str(getattr(address, "ipv4_mapped", None) or address)
-        case "integer" | "port":
+        case "integer" | "port" | "socket":
             return int(parts[0])
         case _:
             raise NotUnderstood(f"keys of type {key_type} cannot be decoded yet")
@@ -143,7 +171,7 @@ def _overflows(
         if declaration.total_of is None:
             continue
         checked.add(declaration.total_of)
-        total = by_name[declaration.name]["rows"][0]["value"]  # type: ignore[typeddict-item]
+        total = sum(row["value"] for row in by_name[declaration.name]["rows"])  # type: ignore[typeddict-item]
         counted = sum(row["value"] for row in by_name[declaration.total_of]["rows"])  # type: ignore[typeddict-item]
         if total > counted:
             yield {

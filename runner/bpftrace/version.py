@@ -43,18 +43,19 @@ class Bpftrace:
         since = {"hist-bits": (0, 20, 0), "map-loops": (0, 21, 0)}
         return frozenset(name for name, first in since.items() if self.version >= first)
 
-    def environment(self, *, max_map_keys: int | None) -> dict[str, str]:
-        """Return the environment of a run: ours, and bpftrace's settings by this release's names.
+    def settings(self, *, max_map_keys: int | None) -> tuple[str, dict[str, str]]:
+        """Return bpftrace's settings: a head for the program, and variables of the environment.
+
+        The `config` block (since v0.20) needs no environment, which sudo clears; both are bpftrace's
+        own names for the same thing.
 
         :param max_map_keys: Room in each map, or None for bpftrace's own default.
         """
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("BPFTRACE_")}
-        environment["BPFTRACE_COLOR"] = "never"
-        if max_map_keys is not None:
-            # Renamed in v0.20 (the old name draws a warning from there on).
-            name = "BPFTRACE_MAX_MAP_KEYS" if self.version >= (0, 20, 0) else "BPFTRACE_MAP_KEYS_MAX"
-            environment[name] = str(max_map_keys)
-        return environment
+        if max_map_keys is None:
+            return "", {}
+        if self.version >= (0, 20, 0):
+            return f"config = {{ max_map_keys = {max_map_keys} }}\n", {}
+        return "", {"BPFTRACE_MAP_KEYS_MAX": str(max_map_keys)}
 
     def arguments(self) -> list[str]:
         """Return the command line of a run that reads its program from stdin and prints JSON."""

@@ -7,8 +7,10 @@ Kind = Literal["count", "sum", "min", "max", "avg", "stats", "histogram", "time-
 """How the rows of a table came about: bpftrace's aggregations, by their names in captures."""
 
 KeyType = Literal[
-    "string", "integer", "boolean", "comm", "ip", "port", "device", "syscall", "kernel-stack", "user-stack"
-]
+    "string", "integer", "boolean", "comm", "ip", "port", "device", "syscall", "kernel-stack", "user-stack",
+    "socket",
+]  # fmt: skip
+"""`socket`, a socket's inode, is a program's alone: the capture has its owner in place of it."""
 
 Unit = Literal[
     "packets", "segments", "calls", "events", "samples", "requests", "ns", "us", "ms", "seconds",
@@ -47,3 +49,8 @@ class TableDeclaration:
     total_of: str | None = None
     """This table counts what the named one counts, without keys: rows that bpftrace had no room for
     are the difference."""
+
+    @property
+    def socket_column(self) -> str | None:
+        """Return the key that carries the socket of rows whose owner no probe saw."""
+        return next((key.name for key in self.keys if key.type == "socket"), None)

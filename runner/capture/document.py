@@ -38,7 +38,8 @@ Stack = list[Frame]
 """Innermost frame first."""
 
 KeyValue = int | bool | str | TextBytes | Stack | None
-"""`null` for the keys of an owner that is not known (the row is marked `unattributed`)."""
+"""`null` for the keys of an owner that is not known (the row is marked `unattributed`), and for the
+process of a socket that several processes of one name hold."""
 
 
 class Row(TypedDict):
@@ -201,12 +202,17 @@ class Quality(TypedDict):
 
 
 class Overhead(TypedDict):
-    """What the tracing cost; `covers` says what the figures include."""
+    """What the tracing cost; `covers` says what the figures include.
+
+    `cpu_ratio` is CPU seconds inside BPF per second, of one processor: `bpf_seconds / measured_seconds`.
+    """
 
     bpf_seconds: float | None
     probe_runs: int | None
     ns_per_run: float | None
     cpu_ratio: float | None
+    measured_seconds: NotRequired[float | None]
+    """How much of the window `bpf_seconds` and `probe_runs` were counted in."""
     map_bytes: NotRequired[int | None]
     tracer_cpu_seconds: NotRequired[float | None]
     tracer_rss_bytes: NotRequired[int | None]

@@ -15,6 +15,7 @@ from runner.run import Watcher
 
 if TYPE_CHECKING:
     import types
+    from collections.abc import Iterator
 
 _REDRAW_SECONDS = 0.2
 
@@ -128,6 +129,15 @@ class ProgressBar(Watcher):
         """Say that the window is over."""
         self._over.set()
         self._progress.update(self._task, state="reading maps")
+
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """Take the bar away until the end of the block."""
+        self._progress.stop()
+        try:
+            yield
+        finally:
+            self._progress.start()
 
     def _run_clock(self) -> None:
         while not self._over.wait(_REDRAW_SECONDS):

@@ -17,11 +17,14 @@ from runner.recipe.parameters import PARAMETER_TYPES, TARGET_FILTERS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from runner.bpftrace.elevation import Elevation
     from runner.capture.document import Capture
     from runner.cli.output import Destination
+    from runner.outcome import Outcome
+    from runner.overhead import Extent
+    from runner.plan import Plan
     from runner.recipe.load import LoadedRecipe
     from runner.recipe.parameters import ParameterType, Value
-    from runner.run import Outcome, Plan
     from runner.workload import Workload
 
 DEFAULT_DURATION = "10s"
@@ -34,6 +37,14 @@ class Format(StrEnum):
     AUTO = "auto"
     TABLE = "table"
     JSON = "json"
+
+
+class Measured(StrEnum):
+    """In how much of the window run times are counted."""
+
+    SLICES = "slices"
+    WHOLE = "whole"
+    OFF = "off"
 
 
 class RunGroup(TyperGroup):
@@ -165,6 +176,17 @@ def _common_options(
     max_map_keys: Annotated[
         str | None, typer.Option(metavar="N", help="Room for keys in each map. [1 to 10000000]")
     ] = None,
+    sudo: Annotated[
+        bool, typer.Option("--sudo", help="Run bpftrace, and nothing else, through sudo.")
+    ] = False,
+    sudo_password_fd: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=0, help="Read sudo's password from this descriptor, not the terminal."),
+    ] = None,
+    overhead: Annotated[
+        Measured,
+        typer.Option(help="When to count the run time of our BPF programs: it slows all of the host's."),
+    ] = Measured.SLICES,
     record: Annotated[
         Path | None,
         typer.Option(metavar="FILE", readable=False, help="Also keep what bpftrace printed, for --replay."),
@@ -194,6 +216,9 @@ def _run(
     output: Path | None,
     bpftrace: str | None,
     max_map_keys: str | None,
+    sudo: bool,
+    sudo_password_fd: int | None,
+    overhead: Measured,
     record: Path | None,
     replay: Path | None,
     dry_run: bool,
@@ -201,9 +226,9 @@ def _run(
     from runner.bpftrace.version import find_bpftrace
     from runner.cli.output import Destination, print_text
     from runner.errors import ValueRefused
+    from runner.plan import absent_names, check_privilege, check_processes, check_quiet, plan_run
     from runner.recipe.durations import parse_duration
     from runner.recipe.parameters import parse_count
-    from runner.run import absent_names, check_privilege, check_processes, plan_run
     from runner.workload import Workload
 
     if workload_argv is not None and duration is not None:
@@ -227,12 +252,15 @@ def _run(
     workload = Workload(workload_argv) if workload_argv else None
     recording = Destination(record) if record is not None else None
     found = find_bpftrace(bpftrace)
-    check_privilege()
+    elevation = _elevation(sudo_password_fd) if sudo or sudo_password_fd is not None else None
+    if elevation is None:
+        check_privilege()
     plan = plan_run(loaded, values, found)
+    check_quiet(loaded.recipe)
     check_processes(values.get("pid", ()))
     for name in absent_names(values.get("comm", ())):
         print(f"note: no process is called {name!r} now", file=sys.stderr)
-    outcome = _trace(plan, seconds, workload, room)
+    outcome = _trace(plan, seconds, workload, room, elevation, overhead.value)
     if recording is not None:
         from runner.replay import encode_outcome
 
@@ -260,7 +288,37 @@ def _parse(loaded: LoadedRecipe, texts: Mapping[str, tuple[str, ...]]) -> dict[s
     return values
 
 
-def _trace(plan: Plan, seconds: float | None, workload: Workload | None, room: int | None) -> Outcome:
+def _elevation(password_descriptor: int | None) -> Elevation | None:
+    """Return how bpftrace is raised; None for root, who needs nothing.
+
+    :raises HostRefused: There is no sudo.
+    """
+    import shutil
+
+    from runner.cli.password import from_descriptor, from_terminal
+    from runner.errors import HostRefused
+    from runner.host.kernel import is_root
+
+    if is_root():
+        return None
+    from runner.bpftrace.elevation import Elevation
+
+    sudo = shutil.which("sudo")
+    if sudo is None:
+        raise HostRefused("sudo is not installed", hint="run it as root")
+    if password_descriptor is not None:
+        return Elevation(sudo, from_descriptor(password_descriptor))
+    return Elevation(sudo, from_terminal)
+
+
+def _trace(
+    plan: Plan,
+    seconds: float | None,
+    workload: Workload | None,
+    room: int | None,
+    elevation: Elevation | None,
+    extent: Extent,
+) -> Outcome:
     from contextlib import nullcontext
 
     from runner.cli.progress import progress_for_stderr
@@ -273,6 +331,8 @@ def _trace(plan: Plan, seconds: float | None, workload: Workload | None, room: i
             duration_seconds=seconds,
             workload=workload,
             max_map_keys=room,
+            elevation=elevation,
+            extent=extent,
             watcher=bar,
             watch_events=bar is not None,
         )

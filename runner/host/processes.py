@@ -1,6 +1,7 @@
-"""What /proc says of a process."""
+"""What /proc says of processes."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 _FIRST_PID_NAMESPACE = 0xEFFFFFFC
@@ -40,3 +41,44 @@ def all_names() -> set[bytes]:
             except OSError:
                 continue  # it ended meanwhile
     return names
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a process used so far."""
+
+    cpu_seconds: float
+    peak_rss_bytes: int
+
+
+def usage_of(pid: int) -> Usage | None:
+    """Return what a process used so far; None where it is gone."""
+    try:
+        # The name, in brackets, may hold anything: the numbers stand behind the last bracket.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return None
+    ticks = int(fields[11]) + int(fields[12])
+    peak = next((line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")), "0")
+    return Usage(ticks / os.sysconf("SC_CLK_TCK"), int(peak) * 1024)
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a process is stopped (SIGSTOP, or a debugger)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "Tt"
+    except OSError:
+        return False
+
+
+def descendants_of(pid: int) -> list[int]:
+    """Return the processes that a process started, and those that they started, parents first."""
+    found = []
+    try:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                found += [int(child), *descendants_of(int(child))]
+    except OSError:
+        pass
+    return found

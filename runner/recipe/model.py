@@ -148,6 +148,15 @@ class PrimaryOutcome(_Strict):
     better: Literal["lower", "higher"]
 
 
+class Sampling(_Strict):
+    """Samples that come by the clock: so many are expected, and the kernel drops some silently."""
+
+    table: Name
+    """The table without keys that counts them."""
+    hertz: Annotated[int, Field(ge=1, le=10_000)]
+    """How often on each processor."""
+
+
 class Related(_Strict):
     """Another recipe to look at."""
 
@@ -187,6 +196,9 @@ class Recipe(_Strict):
     """Maps that the program keeps for itself; they are cleared, not reported."""
     max_map_keys: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
     """Room for keys in each map, where bpftrace's own default (4096) is too small."""
+    bookkeeping: tuple[Probe, ...] = ()
+    """Probes that count nothing but remember owners: an event that they miss shows as an unattributed row."""
+    sampling: Sampling | None = None
     progress: Name | None = None
     """The table without keys that says how many events there were so far."""
     primary: PrimaryOutcome
@@ -204,6 +216,10 @@ class Recipe(_Strict):
             raise ValueError(f"primary: no output is called {self.primary.table}")
         if self.progress is not None and (self.progress not in tables or tables[self.progress].keys):
             raise ValueError("progress: names an output without keys")
+        if self.sampling is not None and (
+            self.sampling.table not in tables or tables[self.sampling.table].keys
+        ):
+            raise ValueError("sampling: table names an output without keys")
         for what, names in (
             ("outputs", [output.name for output in self.outputs]),
             ("maps", [output.map for output in self.outputs] + list(self.scratch_maps)),

@@ -10,6 +10,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from runner.report.overhead import format_overhead
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -45,6 +47,8 @@ def format_capture(capture: Capture, *, in_color: bool) -> str:
     for table in capture["tables"]:
         if table["name"] not in totals:
             console.print(_table(table, totals))
+    if capture["overhead"] is not None:
+        console.print(Text("\n" + format_overhead(capture["overhead"]), style="dim"))
     for message in capture["messages"]:
         text = message["text"] if isinstance(message["text"], str) else message["text"]["text"]
         console.print(Text(printable(f"{message['type']}: {text}"), style="dim"))

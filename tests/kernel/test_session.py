@@ -7,6 +7,7 @@ import time
 import pytest
 
 from runner.bpftrace.frame import END_MAP, frame_program
+from runner.bpftrace.launch import direct_launcher
 from runner.bpftrace.messages import read_messages
 from runner.bpftrace.session import Session
 from runner.bpftrace.version import find_bpftrace
@@ -21,11 +22,15 @@ def binary(bpftrace):
     return find_bpftrace(bpftrace)
 
 
+def session_of(binary, framed):
+    return Session(framed, direct_launcher(binary.arguments(), {}))
+
+
 def test_every_call_after_readiness_is_counted_on_100_uprobes(binary, tmp_path, figure):
     library, loaded = build_library(tmp_path, 100)
     program = "".join(f"uprobe:{library}:f{n} {{ @calls[{n}] = count(); }}\n" for n in range(100))
     framed = frame_program(program)
-    with Session(binary, framed) as session:
+    with session_of(binary, framed) as session:
         assert session.wait_ready() is None
         for _ in range(3):
             for n in range(100):
@@ -44,7 +49,7 @@ def test_a_consumer_that_stops_for_5_s_with_a_signal_between_loses_nothing(binar
     text = "x" * 150
     program = f'uprobe:{library}:f0 {{ @calls = count(); @n++; printf("%d {text}\\n", @n); }}'
     framed = frame_program(program)
-    with Session(binary, framed) as session:
+    with session_of(binary, framed) as session:
         assert session.wait_ready() is None
         stalled = time.monotonic()
         for _ in range(calls // 20):
@@ -72,7 +77,7 @@ def test_the_end_mark_comes_last(binary):
     names = [f"@{a}{b}" for a in "abmyz" for b in ("", "_total", "9", "z")]
     program = "interval:ms:10 { " + " ".join(f"{name} = 1;" for name in names) + " }"
     framed = frame_program(program, scratch_maps=["@a"])
-    with Session(binary, framed) as session:
+    with session_of(binary, framed) as session:
         assert session.wait_ready() is None
         session.wait(0.3)
         recording = session.stop()
@@ -82,7 +87,7 @@ def test_the_end_mark_comes_last(binary):
 
 
 def test_a_wake_ends_the_waiting(binary):
-    with Session(binary, frame_program("interval:s:1 { @ticks = count(); }")) as session:
+    with session_of(binary, frame_program("interval:s:1 { @ticks = count(); }")) as session:
         assert session.wait_ready() is None
         threading.Timer(0.2, session.wake, ["somebody"]).start()
         assert session.wait(30) == "somebody"
@@ -90,7 +95,7 @@ def test_a_wake_ends_the_waiting(binary):
 
 
 def test_a_program_that_ends_itself(binary):
-    with Session(binary, frame_program("interval:ms:200 { exit(); }")) as session:
+    with session_of(binary, frame_program("interval:ms:200 { exit(); }")) as session:
         assert session.wait_ready() is None
         assert session.wait(30) == "ended"
         recording = session.stop()
@@ -107,6 +112,6 @@ def test_a_program_that_ends_itself(binary):
     ],
 )
 def test_a_failure_before_readiness_is_diagnosed(binary, program, kind, name):
-    with Session(binary, frame_program(program)) as session, pytest.raises(kind) as failed:
+    with session_of(binary, frame_program(program)) as session, pytest.raises(kind) as failed:
         session.wait_ready()
     assert f"[{name}]" in failed.value.message

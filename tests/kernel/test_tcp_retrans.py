@@ -1,8 +1,11 @@
 """tcp-retrans against counts that are not ours: another bpftrace program, and the kernel's own counter."""
 
+import itertools
 import json
 import subprocess
 import sys
+import time
+from datetime import datetime
 
 import pytest
 
@@ -121,3 +124,72 @@ def test_a_server_is_found_by_the_name_of_its_leader(bpftrace, lossy, family, fi
         assert {row["key"]["pid"] for row in tables["retransmits"]} - {None} == {process.pid}
         _, one = run(bpftrace, "--pid", str(process.pid), "--", *fetch)
         assert {row["key"]["comm"] for row in one["retransmits"]} - {None} == {"pay svc"}
+
+
+EVERY = 'tracepoint:tcp:tcp_retransmit_skb /args->sport == PORT/ { printf("%llu\\n", nsecs); }'
+EDGE_SECONDS = 0.05
+# One each: sockets of a server that was ended go on sending again for a while, and are nobody's.
+PORTS = itertools.count(8100)
+
+
+def retransmits_between(independent, window):
+    """How many there were for certain between two moments, and how many at most."""
+    now = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    begin, end = (datetime.fromisoformat(window[name]).timestamp() for name in ("attached_at", "ended_at"))
+    moments = [int(text) / 1e9 + now for text in independent["printed"]]
+    return tuple(
+        sum(begin + edge <= moment <= end - edge for moment in moments)
+        for edge in (EDGE_SECONDS, -EDGE_SECONDS)
+    )
+
+
+@pytest.mark.parametrize("family", ["ipv4", "ipv6"])
+def test_a_connection_that_stalled_before_the_trace_has_its_owner(bpftrace, hosts, family, figure):
+    server, client = hosts
+    address = getattr(server, family)
+    port = next(PORTS)
+    serve = [sys.executable, "-m", "tests.laboratory.server", address, str(port), "pay svc", "4000000"]
+    ask = client.command([sys.executable, "-m", "tests.laboratory.client", address, str(port), "stall"])
+    with (
+        child(server.command(serve), stdout=subprocess.PIPE) as process,
+        counted(EVERY.replace("PORT", str(port)), bpftrace=bpftrace) as independent,
+    ):
+        assert process.stdout.readline() == b"listening\n"
+        with child(ask, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as asking:
+            assert asking.stdout.readline() == b"connected\n"
+            lose_packets(client, 1.0)
+            try:
+                asking.stdin.write(b"go\n")
+                asking.stdin.flush()
+                assert asking.stdout.readline() == b"asked\n"
+                capture, tables = run(bpftrace, "--comm", "pay svc", "-d", "8s")
+                _, others = run(bpftrace, "--comm", "python*", "-d", "1s")
+            finally:
+                stop_losing_packets(client)
+    certain, most = retransmits_between(independent, capture["window"])
+    ours = total(tables["retransmits"], comm="pay svc", pid=process.pid, local_port=port)
+    figure(f"{family}: stalled before the trace: 'pay svc' {ours} of {certain} to {most}")
+    assert certain >= 20
+    assert 0.98 * certain <= ours <= most
+    assert tables["retransmits_total"][0]["value"] == total(tables["retransmits"])
+    assert total(others["retransmits"], local_port=port) == 0
+
+
+def test_a_listener_of_several_processes_has_their_name(bpftrace, hosts, nginx_host, figure):
+    server, client = hosts
+    # The client's own SYNs arrive, the SYN-ACKs do not.
+    fetch = ["curl", "-sS", "--max-time", "4", f"http://{server.ipv4}:{PORT}/blob"]
+    lose_packets(client, 1.0)
+    try:
+        _, tables = run(
+            bpftrace, "--comm", "nginx", "--", *client.command(["sh", "-c"]), f"{' '.join(fetch)} || true"
+        )
+        _, others = run(
+            bpftrace, "--comm", "curl", "--", *client.command(["sh", "-c"]), f"{' '.join(fetch)} || true"
+        )
+    finally:
+        stop_losing_packets(client)
+    figure(f"SYN-ACKs of nginx: {tables['synack_retransmits']}")
+    assert total(tables["synack_retransmits"], comm="nginx", pid=None, local_port=PORT) >= 1
+    assert not any(row.get("unattributed") for row in tables["synack_retransmits"])
+    assert others["synack_retransmits"] == []

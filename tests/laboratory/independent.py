@@ -26,3 +26,5 @@ def counted(program: str, *, bpftrace: str = "bpftrace") -> Iterator[dict[str, A
             message = json.loads(line) if line.startswith(b"{") else {}
             if message.get("type") == "map":
                 maps.update(message["data"])
+            elif message.get("type") == "printf":
+                maps.setdefault("printed", []).append(message["data"].strip())

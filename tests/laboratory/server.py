@@ -3,6 +3,7 @@
 usage: python -m tests.laboratory.server ADDRESS PORT NAME BYTES
 """
 
+import contextlib
 import ctypes
 import socket
 import sys
@@ -18,7 +19,7 @@ def _rename(name: str) -> None:
 
 def _serve(connection: socket.socket, blob: bytes, number: int) -> None:
     _rename(f"worker-{number}")
-    with connection:
+    with connection, contextlib.suppress(ConnectionError):
         connection.recv(1)
         connection.sendall(blob)
         connection.shutdown(socket.SHUT_WR)

@@ -1,0 +1,236 @@
+"""What a run left, and its decoding into a capture with an honest grade."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from runner.attribution import attribute
+from runner.bpftrace.diagnosis import warnings_of
+from runner.bpftrace.frame import END_MAP
+from runner.bpftrace.messages import Messages, read_messages
+from runner.bpftrace.tables import decode_tables
+from runner.capture.encode import encode_text, new_id
+from runner.errors import NotUnderstood
+from runner.recipe.parameters import TaskName, as_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from runner.bpftrace.recording import Moment, Recording
+    from runner.capture.document import Capture, EndedBy, Message, Overhead, Problem, Quality, Table, Window
+    from runner.host.sockets import Holder
+    from runner.plan import Plan
+    from runner.recipe.model import Recipe
+    from runner.recipe.parameters import Value
+    from runner.workload import Workload
+
+SCHEMA: Final = "ebpf-recipe/capture/v1"
+
+_LEAST_SAMPLES = 0.98
+"""The share of the expected samples below which a result is degraded."""
+
+_UPDATE_HELPERS = frozenset({"map_update_elem"})
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run left, before it is decoded.
+
+    :param ended_by: What ended the window.
+    :param room: How many keys each map had room for.
+    :param problems: What the runner noticed.
+    :param holders: The processes that hold the sockets whose owner no probe saw, by inode.
+    """
+
+    plan: Plan
+    recording: Recording
+    ended_by: EndedBy
+    room: int
+    problems: tuple[Problem, ...] = ()
+    overhead: Overhead | None = None
+    holders: Mapping[int, tuple[Holder, ...]] = field(default_factory=dict)
+    workload: Workload | None = None
+    is_recorded: bool = False
+
+    def capture(self) -> Capture:
+        """Decode the capture.
+
+        :raises NotUnderstood: bpftrace's output could not be; the error carries it.
+        """
+        try:
+            return _capture(self)
+        except NotUnderstood as error:
+            error.raw = bytes(self.recording.stdout)
+            raise
+
+
+def _capture(outcome: Outcome) -> Capture:
+    plan, recording = outcome.plan, outcome.recording
+    recipe = plan.loaded.recipe
+    messages = read_messages(bytes(recording.stdout))
+    declarations = [output.declaration() for output in recipe.outputs]
+    is_whole = messages.maps.get(END_MAP) == ("map", recording.end_value)
+    tables, problems = decode_tables(
+        declarations, messages, plan.facts.byteorder, outcome.room, is_whole=is_whole
+    )
+    window = _window(outcome)
+    attribute(declarations, tables, outcome.holders, _wanted(plan.values))
+    problems = [
+        *outcome.problems,
+        *_run_problems(outcome, messages, is_whole=is_whole),
+        *problems,
+        *_dropped_samples(outcome, tables, window["duration_seconds"]),
+    ]
+    identity = new_id()
+    facts = plan.facts
+    return {
+        "schema": SCHEMA,
+        "id": identity,
+        "run_id": identity,
+        "recipe": {
+            "id": recipe.id,
+            "digest": plan.loaded.digest,
+            "variant": plan.program.variant.id,
+            "variant_reason": plan.program.variant_reason,
+            "primary": recipe.primary.model_dump(),  # type: ignore[typeddict-item]
+        },
+        "parameters": _given_parameters(recipe, plan.values),
+        "target": {
+            name: [value.json() for value in plan.values[name]]
+            for name in recipe.target.honours
+            if plan.values.get(name)
+        },
+        "program": {"text": plan.program.text, "sha256": plan.program.sha256},
+        "host": {
+            "hostname": facts.hostname,
+            "kernel": facts.kernel,
+            "arch": facts.arch,
+            "cpus": facts.cpus,
+            "bpftrace": facts.bpftrace,
+            "boot_id": facts.boot_id,
+        },
+        "window": window,
+        "quality": _grade(problems, is_whole=is_whole),
+        "overhead": outcome.overhead,
+        "tables": tables,
+        "events": [],
+        "messages": list(_other_messages(messages, recording)),
+        "companions": [],
+    }
+
+
+def _dropped_samples(outcome: Outcome, tables: list[Table], seconds: float | None) -> Iterator[Problem]:
+    """Compare samples that came by the clock with the number that the clock says."""
+    sampling = outcome.plan.loaded.recipe.sampling
+    if sampling is None or seconds is None:
+        return
+    cpus = outcome.plan.facts.cpus
+    expected = int(sampling.hertz * cpus * seconds)
+    rows = next(table["rows"] for table in tables if table["name"] == sampling.table)
+    seen = sum(row["value"] for row in rows)  # type: ignore[typeddict-item]
+    # Each processor's clock may tick once less than its window is long.
+    if seen < (expected - cpus) * _LEAST_SAMPLES:
+        yield {
+            "code": "samples-dropped",
+            "count": expected - seen,
+            "detail": f"{seen} of {expected} samples came: those that fall into another BPF program are lost",
+        }
+
+
+def _wanted(values: Mapping[str, tuple[Value, ...]]) -> Callable[[Holder], bool]:
+    """Return whether a process is among those that `--pid` and `--comm` ask for."""
+    names = values.get("comm", ())
+    pids = {value.json() for value in values.get("pid", ())}
+
+    def is_wanted(holder: Holder) -> bool:
+        is_named = not names or any(isinstance(name, TaskName) and name.fits(holder.name) for name in names)
+        return is_named and (not pids or holder.pid in pids)
+
+    return is_wanted
+
+
+def _given_parameters(recipe: Recipe, values: Mapping[str, tuple[Value, ...]]) -> dict[str, Any]:
+    return {
+        parameter.name: as_json(values[parameter.name], repeatable=parameter.repeatable)
+        for parameter in recipe.parameters
+        if values.get(parameter.name)
+    }
+
+
+def _window(outcome: Outcome) -> Window:
+    recording = outcome.recording
+    attached, ended = recording.attached, recording.ended
+    assert attached is not None
+    assert ended is not None
+    window: Window = {
+        "started_at": _timestamp(recording.started),
+        "attached_at": _timestamp(attached),
+        "ended_at": _timestamp(ended),
+        "duration_seconds": round((ended.monotonic_ns - attached.monotonic_ns) / 1e9, 6),
+        "ended_by": outcome.ended_by,
+    }
+    if outcome.workload is not None:
+        window["workload"] = {"argv": outcome.workload.argv, "exit_code": outcome.workload.exit_code}
+    if outcome.is_recorded:
+        window["recorded"] = True
+    return window
+
+
+def _timestamp(moment: Moment) -> str:
+    return moment.wall.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _how_ended(exit_code: int | None) -> str:
+    return f"signal {-exit_code}" if exit_code is not None and exit_code < 0 else f"exit {exit_code}"
+
+
+def _run_problems(outcome: Outcome, messages: Messages, *, is_whole: bool) -> Iterator[Problem]:
+    recording, ended_by, workload = outcome.recording, outcome.ended_by, outcome.workload
+    if not is_whole:
+        how = _how_ended(recording.exit_code)
+        yield {
+            "code": "output-incomplete",
+            "count": None,
+            "detail": f"bpftrace ({how}) did not print its last map: what stands before it may be missing",
+        }
+    if messages.lost_events:
+        yield {
+            "code": "lost-events",
+            "count": messages.lost_events,
+            "detail": "bpftrace had no room for events; maps are not concerned",
+        }
+    code = workload.exit_code if workload is not None else 0
+    if ended_by == "workload" and code != 0:
+        yield {
+            "code": "workload-failed",
+            "count": None,
+            "detail": f"the command failed ({_how_ended(code)}): this is not the load that was meant",
+        }
+    updates = sum(1 for helper, _ in messages.helper_errors if helper in _UPDATE_HELPERS)
+    if updates:
+        yield {
+            "code": "map-updates-failed",
+            "count": updates,
+            "detail": "the kernel refused map updates: a map is full",
+        }
+
+
+def _grade(problems: list[Problem], *, is_whole: bool) -> Quality:
+    return {
+        "grade": "void" if not is_whole else "degraded" if problems else "usable",
+        "problems": problems,
+    }
+
+
+def _other_messages(messages: Messages, recording: Recording) -> Iterator[Message]:
+    for kind, message in messages.others:
+        data = message.get("data")
+        if kind == "printf" and isinstance(data, str) and data.startswith("ebpf-recipe-ready-"):
+            continue
+        text = data if isinstance(data, str) else str(message.get("msg") or "")
+        yield {"type": kind, "text": text}
+    for line in messages.text_lines:
+        yield {"type": "text", "text": encode_text(line)}
+    for warning in warnings_of(bytes(recording.stderr)):
+        yield {"type": "stderr", "text": warning}

@@ -1,0 +1,107 @@
+"""Several BPF programs at once: what the kernel leaves out is known, graded and, where it can be, avoided."""
+
+import copy
+import dataclasses
+import os
+import subprocess
+import threading
+
+import pytest
+
+from runner.bpftrace.version import find_bpftrace
+from runner.errors import HostRefused
+from runner.plan import check_quiet, plan_run
+from runner.recipe.catalogue import find_recipe
+from runner.recipe.model import Output, PrimaryOutcome, Sampling
+from runner.recipe.render import Program
+from runner.run import execute
+from tests.laboratory.children import child
+
+pytestmark = pytest.mark.kernel
+
+HERTZ = 199
+# Long enough to be interrupted: a few thousand instructions for each system call.
+BUSY = "tracepoint:raw_syscalls:sys_enter { unroll(60) { @busy[rand % 64] = hist(rand); } }"
+
+
+@pytest.fixture
+def plan_of(bpftrace):
+    """What makes a plan of a program that counts in @n, on this bpftrace."""
+
+    def make(program, sampling=None, bookkeeping=()):
+        plan = plan_run(find_recipe("tcp-retrans"), {}, find_bpftrace(bpftrace))
+        output = Output(name="n", map="@n", kind="count", unit="events", description="Counted.")
+        recipe = plan.loaded.recipe.model_copy(
+            update={
+                "outputs": (output,),
+                "scratch_maps": (),
+                "primary": PrimaryOutcome(table="n", statistic="total", better="lower"),
+                "progress": None,
+                "sampling": sampling,
+                "bookkeeping": bookkeeping,
+            }
+        )
+        loaded = copy.copy(plan.loaded)
+        loaded.recipe = recipe
+        return dataclasses.replace(
+            plan, loaded=loaded, program=Program(program, plan.program.variant, "a test")
+        )
+
+    return make
+
+
+@pytest.fixture
+def busy(bpftrace):
+    """A program of somebody else's that runs at every system call, and two processes that make them."""
+    ready = 'BEGIN { printf("attached\\n"); } '
+    stop = threading.Event()
+
+    def call():
+        while not stop.is_set():
+            for _ in range(1000):
+                os.getppid()
+
+    spin = ["python3", "-c", "import os\nwhile True: os.getppid()"]
+    with (
+        child([bpftrace, "-q", "-e", ready + BUSY], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as other,
+        child(spin),
+        child(spin),
+    ):
+        first = other.stdout.readline()
+        assert b"attached" in first, other.communicate()
+        yield
+
+
+def test_samples_are_compared_with_the_clock(plan_of, figure):
+    plan = plan_of(f"profile:hz:{HERTZ} {{ @n = count(); }}", Sampling(table="n", hertz=HERTZ))
+    check_quiet(plan.loaded.recipe)
+    capture = execute(plan, duration_seconds=3).capture()
+    figure(f"alone: {capture['tables'][0]['rows'][0]['value']} samples, {capture['quality']['problems']}")
+    assert capture["quality"]["grade"] == "usable"
+
+
+def test_dropped_samples_are_counted_and_a_busy_host_is_refused(plan_of, busy, figure):
+    plan = plan_of(f"profile:hz:{HERTZ} {{ @n = count(); }}", Sampling(table="n", hertz=HERTZ))
+    with pytest.raises(HostRefused, match="would be dropped") as refused:
+        check_quiet(plan.loaded.recipe)
+    capture = execute(plan, duration_seconds=3).capture()
+    (problem,) = capture["quality"]["problems"]
+    seen = capture["tables"][0]["rows"][0]["value"]
+    figure(f"beside a busy program: {refused.value.message}; then {seen} samples, {problem['detail']}")
+    assert problem["code"] == "samples-dropped"
+    expected = int(HERTZ * os.sysconf("SC_NPROCESSORS_ONLN") * capture["window"]["duration_seconds"])
+    assert problem["count"] == expected - seen > 0
+    assert capture["quality"]["grade"] == "degraded"
+
+
+def test_events_that_fall_into_another_program_are_counted(plan_of, busy, figure):
+    # Timers expire in interrupts: they find the other program running.
+    program = "tracepoint:timer:hrtimer_expire_entry { @n = count(); }"
+    capture = execute(plan_of(program), duration_seconds=3).capture()
+    (problem,) = capture["quality"]["problems"]
+    figure(f"counted {capture['tables'][0]['rows'][0]['value']}, {problem['detail']}")
+    assert problem["code"] == "missed-events"
+    assert problem["count"] > 0
+    assert "hrtimer_expire_entry" in problem["detail"]
+    kept = plan_of(program, bookkeeping=("tracepoint:timer:hrtimer_expire_entry",))
+    assert execute(kept, duration_seconds=1).capture()["quality"]["grade"] == "usable"
