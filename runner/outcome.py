@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 SCHEMA: Final = "ebpf-recipe/capture/v1"
 
 _LEAST_SAMPLES = 0.98
-"""The share of the expected samples below which a result is degraded."""
+_DEVIATIONS = 3
+"""Fewer than this share of the expected samples, and more standard deviations away from it, is too few."""
 
 _UPDATE_HELPERS = frozenset({"map_update_elem"})
 
@@ -40,6 +42,7 @@ class Outcome:
     :param ended_by: What ended the window.
     :param room: How many keys each map had room for.
     :param problems: What the runner noticed.
+    :param busy_seconds: How long all processors together ran tasks in the window.
     :param holders: The processes that hold the sockets whose owner no probe saw, by inode.
     """
 
@@ -49,6 +52,7 @@ class Outcome:
     room: int
     problems: tuple[Problem, ...] = ()
     overhead: Overhead | None = None
+    busy_seconds: float | None = None
     holders: Mapping[int, tuple[Holder, ...]] = field(default_factory=dict)
     workload: Workload | None = None
     is_recorded: bool = False
@@ -74,13 +78,12 @@ def _capture(outcome: Outcome) -> Capture:
     tables, problems = decode_tables(
         declarations, messages, plan.facts.byteorder, outcome.room, is_whole=is_whole
     )
-    window = _window(outcome)
     attribute(declarations, tables, outcome.holders, _wanted(plan.values))
     problems = [
         *outcome.problems,
         *_run_problems(outcome, messages, is_whole=is_whole),
         *problems,
-        *_dropped_samples(outcome, tables, window["duration_seconds"]),
+        *_dropped_samples(outcome, tables),
     ]
     identity = new_id()
     facts = plan.facts
@@ -110,7 +113,7 @@ def _capture(outcome: Outcome) -> Capture:
             "bpftrace": facts.bpftrace,
             "boot_id": facts.boot_id,
         },
-        "window": window,
+        "window": _window(outcome),
         "quality": _grade(problems, is_whole=is_whole),
         "overhead": outcome.overhead,
         "tables": tables,
@@ -120,21 +123,19 @@ def _capture(outcome: Outcome) -> Capture:
     }
 
 
-def _dropped_samples(outcome: Outcome, tables: list[Table], seconds: float | None) -> Iterator[Problem]:
-    """Compare samples that came by the clock with the number that the clock says."""
+def _dropped_samples(outcome: Outcome, tables: list[Table]) -> Iterator[Problem]:
+    """Compare samples that came by the clock with the time that tasks ran meanwhile."""
     sampling = outcome.plan.loaded.recipe.sampling
-    if sampling is None or seconds is None:
+    if sampling is None or outcome.busy_seconds is None:
         return
-    cpus = outcome.plan.facts.cpus
-    expected = int(sampling.hertz * cpus * seconds)
+    expected = sampling.hertz * outcome.busy_seconds
     rows = next(table["rows"] for table in tables if table["name"] == sampling.table)
     seen = sum(row["value"] for row in rows)  # type: ignore[typeddict-item]
-    # Each processor's clock may tick once less than its window is long.
-    if seen < (expected - cpus) * _LEAST_SAMPLES:
+    if seen < expected * _LEAST_SAMPLES - _DEVIATIONS * math.sqrt(expected):
         yield {
             "code": "samples-dropped",
-            "count": expected - seen,
-            "detail": f"{seen} of {expected} samples came: those that fall into another BPF program are lost",
+            "count": round(expected) - seen,
+            "detail": f"{seen} of {expected:.0f} samples came: the rest fell into other BPF programs",
         }
 
 

@@ -36,6 +36,7 @@ def encode_outcome(outcome: Outcome) -> bytes:
         room=outcome.room,
         problems=outcome.problems,
         overhead=outcome.overhead,
+        busy_seconds=outcome.busy_seconds,
         holders={
             str(inode): [
                 {"pid": holder.pid, "name": base64.b64encode(holder.name).decode()} for holder in holders
@@ -59,6 +60,7 @@ def replay(loaded: LoadedRecipe, values: Mapping[str, tuple[Value, ...]], path: 
         room, ended_by, digest = context["room"], context["ended_by"], context["program_sha256"]
         holders = _holders(context["holders"])
         problems, overhead = tuple(context["problems"]), context["overhead"]
+        busy_seconds = context["busy_seconds"]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise NotUnderstood(f"{path} is not a whole recording: {error}") from error
     program = render_program(loaded, values, facts)
@@ -77,6 +79,7 @@ def replay(loaded: LoadedRecipe, values: Mapping[str, tuple[Value, ...]], path: 
         room,
         problems=problems,
         overhead=overhead,
+        busy_seconds=busy_seconds,
         holders=holders,
         is_recorded=True,
     )

@@ -14,7 +14,7 @@ from runner.bpftrace.messages import read_message
 from runner.bpftrace.recording import Moment, Recording
 from runner.bpftrace.session import PASSWORD_WANTED, Session
 from runner.errors import Interrupted, Terminated
-from runner.host import processes
+from runner.host import kernel, processes
 from runner.interrupts import Interrupts
 from runner.outcome import Outcome
 from runner.overhead import Meter
@@ -115,10 +115,12 @@ def execute(
                 raise _interrupted(reason)
             watcher.attached()
             meter = Meter(_tracer_of(session.pid), extent=extent)
+            busy_before = kernel.busy_seconds()
             meter.start()
             if workload is not None:
                 workload.start(lambda: session.wake("workload"))
             reason = session.wait(duration_seconds)
+            busy = kernel.busy_seconds() - busy_before
             overhead = meter.stop()
             is_stopped = processes.is_stopped(_tracer_of(session.pid))
             watcher.ending()
@@ -140,6 +142,7 @@ def execute(
         room or DEFAULT_MAP_KEYS,
         problems=tuple(problems),
         overhead=overhead,
+        busy_seconds=busy,
         holders=sockets.holders(bytes(recording.stdout)),
         workload=workload,
     )

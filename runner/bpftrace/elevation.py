@@ -120,6 +120,10 @@ class SudoChild:
             self._gone.set()
             self._thread.join()
 
+    def nudge(self) -> None:
+        """Type Ctrl-C again: the only thing that we may do to it. It is asked for after a long silence."""
+        self.send(signal.SIGINT)
+
     def wait(self, timeout_seconds: float | None) -> int | None:
         """Return sudo's exit code, which is bpftrace's; None where it still runs after the timeout."""
         try:

@@ -31,6 +31,9 @@ class Child(Protocol):
     def send(self, number: signal.Signals) -> None:
         """Send a signal, or the nearest to it that we are allowed; a stopped process is continued."""
 
+    def nudge(self) -> None:
+        """Make bpftrace look again whether a signal has come; one that ends already is not disturbed."""
+
     def wait(self, timeout_seconds: float | None) -> int | None:
         """Return the exit code, negative for a signal; None where it still runs after the timeout."""
 
@@ -90,6 +93,12 @@ class DirectChild:
     def send(self, number: signal.Signals) -> None:
         """Send a signal to bpftrace and what it started, if they still run."""
         for each in (number, signal.SIGCONT):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._popen.pid, each)
+
+    def nudge(self) -> None:
+        """Stop and continue it: that alone ends an epoll_wait early (signal(7)), and harms no write."""
+        for each in (signal.SIGSTOP, signal.SIGCONT):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._popen.pid, each)
 

@@ -162,6 +162,17 @@ class BpftraceProcess:
         """Send a signal to bpftrace and what it started, if they still run; a stopped one is continued."""
         self._child.send(number)
 
+    @property
+    def nudge_seconds(self) -> float:
+        """Return how long after its first signal a silent bpftrace is nudged."""
+        return self._child.nudge_seconds
+
+    def nudge(self) -> None:
+        """Make bpftrace look again whether a signal has come: 0.17 forgets one that comes while it
+        handles a wake-up of its own, for its loop looks only when epoll_wait is interrupted.
+        """
+        self._child.nudge()
+
     def wait(self, timeout_seconds: float) -> int:
         """Return the exit code, negative for a signal.
 

@@ -8,7 +8,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
 from runner.bpftrace.diagnosis import diagnose
-from runner.bpftrace.process import GRACE, MOST_BYTES, BpftraceProcess, Ended, Flood, Output, Wake
+from runner.bpftrace.process import (
+    GRACE,
+    MOST_BYTES,
+    NUDGE_SECONDS,
+    BpftraceProcess,
+    Ended,
+    Flood,
+    Output,
+    Wake,
+)
 from runner.bpftrace.recording import Moment, Recording
 from runner.errors import TraceFailed
 
@@ -108,20 +117,28 @@ class Session:
             if self._process.is_drained:
                 break
             self._process.signal(number)
+            if self._read_to_end(NUDGE_SECONDS, NUDGE_SECONDS) == "silence":
+                self._process.nudge()
             self._read_to_end(silence_seconds, limit_seconds)
         if self.recording.exit_code is None:
             self.recording.exit_code = self._process.wait(GRACE[-1][1])
         self._flush_line()
         return self.recording
 
-    def _read_to_end(self, silence_seconds: float, limit_seconds: float) -> None:
+    def _read_to_end(self, silence_seconds: float, limit_seconds: float) -> str:
+        """Read until the end of both streams, a silence, a limit or somebody who cannot wait."""
         limit = time.monotonic() + limit_seconds
+        is_silent = True
         while not self._process.is_drained and (left := limit - time.monotonic()) > 0:
             happening = self._process.next_happening(min(silence_seconds, left))
-            if happening is None or isinstance(happening, Wake):
-                return
+            if isinstance(happening, Wake):
+                return "wake"
+            if happening is None:
+                return "silence" if is_silent else "pause"
             if isinstance(happening, Output):
+                is_silent = False
                 self._take(happening)
+        return "end"
 
     def _wait(self, timeout_seconds: float | None, *, until_ready: bool) -> str:
         deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds

@@ -21,6 +21,13 @@ def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
+def busy_seconds() -> float:
+    """Return the seconds that all processors together ran tasks, since boot: interrupts are not in it."""
+    with Path("/proc/stat").open() as file:
+        user, nice, system = (int(field) for field in file.readline().split()[1:4])
+    return (user + nice + system) / os.sysconf("SC_CLK_TCK")
+
+
 def cpus_online() -> int:
     """Return the number of processors that run, whatever this process may use."""
     return os.sysconf("SC_NPROCESSORS_ONLN")

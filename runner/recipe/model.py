@@ -149,10 +149,13 @@ class PrimaryOutcome(_Strict):
 
 
 class Sampling(_Strict):
-    """Samples that come by the clock: so many are expected, and the kernel drops some silently."""
+    """Samples that come by the clock: so many are expected, and the kernel drops some silently.
+
+    An idle processor may or may not be sampled; so only those that hit a task count (`pid != 0`).
+    """
 
     table: Name
-    """The table without keys that counts them."""
+    """The table without keys that counts the samples of tasks."""
     hertz: Annotated[int, Field(ge=1, le=10_000)]
     """How often on each processor."""
 
