@@ -68,6 +68,9 @@ class SudoChild:
     there reaches bpftrace, and when the terminal is gone (we close it, or end) sudo ends bpftrace.
     """
 
+    # A second Ctrl-C cuts short what the first began, should that have begun.
+    nudge_seconds = 2.0
+
     def __init__(
         self, command: Sequence[str], prompt: str, streams: Sequence[int], on_prompt: Callable[[], None]
     ) -> None:

@@ -24,6 +24,9 @@ def clean_environment(variables: Mapping[str, str]) -> dict[str, str]:
 class Child(Protocol):
     """A started bpftrace, or what started it for us."""
 
+    nudge_seconds: float
+    """How long a silence must be before a nudge."""
+
     @property
     def pid(self) -> int:
         """Return the process id of what we started."""
@@ -63,6 +66,8 @@ def direct_launcher(argv: Sequence[str], variables: Mapping[str, str]) -> Launch
 
 class DirectChild:
     """bpftrace as our own child, with our own privilege."""
+
+    nudge_seconds = 0.25
 
     def __init__(self, argv: Sequence[str], variables: Mapping[str, str], streams: Sequence[int]) -> None:
         """Start it.

@@ -11,7 +11,6 @@ from runner.bpftrace.diagnosis import diagnose
 from runner.bpftrace.process import (
     GRACE,
     MOST_BYTES,
-    NUDGE_SECONDS,
     BpftraceProcess,
     Ended,
     Flood,
@@ -117,7 +116,10 @@ class Session:
             if self._process.is_drained:
                 break
             self._process.signal(number)
-            if self._read_to_end(NUDGE_SECONDS, NUDGE_SECONDS) == "silence":
+            patience = self._process.nudge_seconds
+            if self._read_to_end(patience, patience) == "silence":
+                # It went on counting until now.
+                self.recording.ended = Moment.now()
                 self._process.nudge()
             self._read_to_end(silence_seconds, limit_seconds)
         if self.recording.exit_code is None:
