@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING, Any, Self
 
+from runner.errors import Interrupted, Terminated
+
 if TYPE_CHECKING:
     import types
     from collections.abc import Callable
@@ -40,6 +42,22 @@ class Interrupts:
         self._wake = wake
         while self._early:
             wake(self._early.pop(0))
+
+    def raise_from_now_on(self) -> None:
+        """Raise the first signal that comes from now on; those after it are ignored, as are those before.
+
+        What catches the exception has the time to put away what it holds.
+        """
+        self._early.clear()
+        self._wake = self._raise
+
+    def _raise(self, reason: str) -> None:
+        self._wake = self._ignore
+        kind = Terminated if reason == "SIGTERM" else Interrupted
+        raise kind(f"{reason} while the result was being written")
+
+    def _ignore(self, reason: str) -> None:
+        pass
 
     def _catch(self, number: int, _frame: types.FrameType | None) -> None:
         name = signal.Signals(number).name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -172,7 +173,10 @@ def _window(outcome: Outcome) -> Window:
         "ended_by": outcome.ended_by,
     }
     if outcome.workload is not None:
-        window["workload"] = {"argv": outcome.workload.argv, "exit_code": outcome.workload.exit_code}
+        window["workload"] = {
+            "argv": [encode_text(os.fsencode(word)) for word in outcome.workload.argv],
+            "exit_code": outcome.workload.exit_code,
+        }
     if outcome.is_recorded:
         window["recorded"] = True
     return window
@@ -230,7 +234,7 @@ def _other_messages(messages: Messages, recording: Recording) -> Iterator[Messag
         if kind == "printf" and isinstance(data, str) and data.startswith("ebpf-recipe-ready-"):
             continue
         text = data if isinstance(data, str) else str(message.get("msg") or "")
-        yield {"type": kind, "text": text}
+        yield {"type": kind, "text": encode_text(text.encode(errors="surrogatepass"))}
     for line in messages.text_lines:
         yield {"type": "text", "text": encode_text(line)}
     for warning in warnings_of(bytes(recording.stderr)):

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import StringConstraints, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
 from runner.bpftrace.recording import read_recording, write_recording
 from runner.bpftrace.version import Bpftrace
+from runner.capture.document import EndedBy, Overhead, Problem  # noqa: TC001  # pydantic reads them
 from runner.errors import NotUnderstood, ValueRefused
-from runner.host.facts import HostFacts
+from runner.host.facts import HostFacts  # noqa: TC001  # likewise
 from runner.host.sockets import Holder
 from runner.outcome import Outcome
 from runner.plan import Plan
@@ -21,6 +26,32 @@ if TYPE_CHECKING:
 
     from runner.recipe.load import LoadedRecipe
     from runner.recipe.parameters import Value
+
+_RELEASE = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})\.([0-9]{1,4})")
+
+
+class _Holder(TypedDict):
+    pid: int
+    name: Annotated[
+        str, StringConstraints(pattern=r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$")
+    ]
+
+
+class _Run(TypedDict):
+    """What a recording holds besides what bpftrace wrote."""
+
+    recipe: str
+    program_sha256: str
+    facts: HostFacts
+    ended_by: EndedBy
+    room: int
+    problems: list[Problem]
+    overhead: Overhead | None
+    busy_seconds: float | None
+    holders: dict[int, list[_Holder]]
+
+
+_RUN = TypeAdapter(_Run)
 
 
 def encode_outcome(outcome: Outcome) -> bytes:
@@ -52,49 +83,38 @@ def replay(loaded: LoadedRecipe, values: Mapping[str, tuple[Value, ...]], path: 
     :raises NotUnderstood: The file is not a recording.
     :raises ValueRefused: It was made with another recipe, other parameters or another template.
     """
-    recording, context = read_recording(path)
-    if context.get("recipe") != loaded.recipe.id:
-        raise ValueRefused(f"{path} is a recording of {context.get('recipe')!r}, not of {loaded.recipe.id!r}")
+    recording, document = read_recording(path)
     try:
-        facts = _facts(context["facts"])
-        room, ended_by, digest = context["room"], context["ended_by"], context["program_sha256"]
-        holders = _holders(context["holders"])
-        problems, overhead = tuple(context["problems"]), context["overhead"]
-        busy_seconds = context["busy_seconds"]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise NotUnderstood(f"{path} is not a whole recording: {error}") from error
+        run = _RUN.validate_python(document)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise NotUnderstood(f"{path} is not a whole recording: {where}: {first['msg']}") from error
+    if run["recipe"] != loaded.recipe.id:
+        raise ValueRefused(f"{path} is a recording of {run['recipe']!r}, not of {loaded.recipe.id!r}")
+    facts = run["facts"]
+    unasked = {guard.probe for guard in loaded.recipe.guards() if guard.probe} - facts.probes.keys()
+    version = _RELEASE.fullmatch(facts.bpftrace)
+    if recording.attached is None or recording.ended is None or version is None or unasked:
+        raise NotUnderstood(f"{path} is not a whole recording: moments, release or probes are missing")
     program = render_program(loaded, values, facts)
-    if program.sha256 != digest:
+    if program.sha256 != run["program_sha256"]:
         raise ValueRefused(
             f"{path} was recorded with another program than these filters and parameters give",
             hint="give the filters and parameters that it was recorded with",
         )
-    version = tuple(int(part) for part in facts.bpftrace.split("."))
-    bpftrace = Bpftrace(Path("bpftrace"), (version[0], version[1], version[2]))
-    plan = Plan(loaded, values, facts, bpftrace, program)
+    bpftrace = Bpftrace(Path("bpftrace"), (int(version[1]), int(version[2]), int(version[3])))
     return Outcome(
-        plan,
+        Plan(loaded, values, facts, bpftrace, program),
         recording,
-        ended_by,
-        room,
-        problems=problems,
-        overhead=overhead,
-        busy_seconds=busy_seconds,
-        holders=holders,
+        run["ended_by"],
+        run["room"],
+        problems=tuple(run["problems"]),
+        overhead=run["overhead"],
+        busy_seconds=run["busy_seconds"],
+        holders={
+            inode: tuple(Holder(one["pid"], base64.b64decode(one["name"])) for one in holders)
+            for inode, holders in run["holders"].items()
+        },
         is_recorded=True,
     )
-
-
-def _holders(document: dict[str, list[dict[str, Any]]]) -> dict[int, tuple[Holder, ...]]:
-    return {
-        int(inode): tuple(Holder(int(one["pid"]), base64.b64decode(one["name"])) for one in holders)
-        for inode, holders in document.items()
-    }
-
-
-def _facts(document: dict[str, Any]) -> HostFacts:
-    probes = {
-        probe: tuple(fields) if fields is not None else None for probe, fields in document["probes"].items()
-    }
-    features = frozenset(document["bpftrace_features"])
-    return HostFacts(**{**document, "probes": probes, "bpftrace_features": features})

@@ -12,6 +12,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from runner.errors import WorkloadFailed
+from runner.host.processes import descendants_of
 from runner.lifetime import end_with_parent
 
 if TYPE_CHECKING:
@@ -54,15 +55,17 @@ class Workload:
         threading.Thread(target=self._wait, args=(on_end,), name="workload", daemon=True).start()
 
     def end(self) -> None:
-        """End the command if it still runs: SIGTERM, and SIGKILL after 5 s."""
+        """End the command and what it started, if it still runs: SIGTERM, and SIGKILL after 5 s."""
         process = self._process
         if process is None:
             return
         for number in (signal.SIGTERM, signal.SIGKILL):
             if process.poll() is not None:
                 break
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process.pid, number)
+            # What a shell started does not end with it.
+            for pid in (process.pid, *descendants_of(process.pid)):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(_TERM_SECONDS)
         self.exit_code = process.returncode

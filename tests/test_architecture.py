@@ -7,7 +7,7 @@ import pytest
 
 RUNNER = Path(__file__).parents[1] / "runner"
 LOWER = {"errors", "capture", "recipe", "host", "bpftrace", "workload", "plan", "run", "report", "replay"}
-LOWER |= {"outcome", "overhead"}
+LOWER |= {"outcome", "overhead", "interrupts"}
 MAY_IMPORT = {
     "errors": set(),
     "capture": {"errors"},
@@ -15,8 +15,8 @@ MAY_IMPORT = {
     "recipe": {"errors", "capture", "host.facts"},
     "lifetime": set(),
     "bpftrace": {"errors", "capture", "lifetime"},
-    "interrupts": set(),
-    "workload": {"errors", "lifetime"},
+    "interrupts": {"errors"},
+    "workload": {"errors", "lifetime", "host"},
     "plan": {"errors", "capture", "recipe", "host", "bpftrace", "overhead"},
     "overhead": {"capture", "host"},
     "attribution": {"errors", "capture", "host", "bpftrace"},

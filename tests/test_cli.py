@@ -87,7 +87,7 @@ RUN = ("run", "tcp-retrans")
         ((*RUN, "--", "no-such-command-at-all"), 7, "no command 'no-such-command-at-all'"),
         ((*RUN, "-o", "/no/such/folder/x.json"), 8, "cannot be written: No such file"),
         ((*RUN, "-o", "/"), 8, "cannot be written: Is a directory"),
-        ((*RUN, "--bpftrace", "/no/bpftrace"), 4, "there is no bpftrace at /no/bpftrace"),
+        ((*RUN, "--bpftrace", "/no/bpftrace"), 4, "there is no bpftrace at '/no/bpftrace'"),
         ((*RUN, "--bpftrace", "/etc/passwd"), 4, "is not an executable file"),
         ((*RUN, "--bpftrace", "/etc"), 4, "is not an executable file"),
         ((*RUN, "--bpftrace", "/bin/true"), 4, "does not answer as bpftrace does"),

@@ -45,7 +45,7 @@ def read_message(line: bytes) -> Pairs | None:
         return None
     try:
         message: Pairs = json.loads(stripped, object_pairs_hook=Pairs)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise NotUnderstood(f"bpftrace printed JSON that is none ({error}): {stripped[:120]!r}") from error
     return message
 
@@ -77,10 +77,16 @@ def _sort(message: Pairs, messages: Messages) -> None:
             for name, value in data:
                 messages.maps[name] = (kind, value)
         case "lost_events" if isinstance(data, Pairs):
-            messages.lost_events += int(data.get("events"))
+            messages.lost_events += _whole(data.get("events"))
         case "helper_error":
-            messages.helper_errors.append((str(message.get("helper")), int(message.get("retcode"))))
+            messages.helper_errors.append((str(message.get("helper")), _whole(message.get("retcode"))))
         case "attached_probes":
             pass
         case _:
             messages.others.append((kind, message))
+
+
+def _whole(number: Any) -> int:
+    if type(number) is not int:
+        raise NotUnderstood(f"bpftrace printed {number!r} where a whole number should be")
+    return number

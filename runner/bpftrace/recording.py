@@ -87,7 +87,9 @@ def read_recording(path: Path) -> tuple[Recording, dict[str, Any]]:
         if document["schema"] != SCHEMA:
             raise ValueError(f"its schema is {document['schema']!r}, not {SCHEMA!r}")
         moments = {
-            name: Moment(document[name]["monotonic_ns"], datetime.fromisoformat(document[name]["wall"]))
+            name: Moment(
+                _whole(document[name]["monotonic_ns"]), datetime.fromisoformat(document[name]["wall"])
+            )
             if document[name]
             else None
             for name in ("started", "attached", "ended")
@@ -97,17 +99,23 @@ def read_recording(path: Path) -> tuple[Recording, dict[str, Any]]:
             raise ValueError("it has no start")
         recording = Recording(
             started=started,
-            end_value=document["end_value"],
+            end_value=_whole(document["end_value"]),
             attached=moments["attached"],
             ended=moments["ended"],
             stdout=bytearray(_bytes(document["stdout"])),
             stderr=bytearray(_bytes(document["stderr"])),
-            exit_code=document["exit_code"],
-            dropped_bytes=document.get("dropped_bytes", 0),
+            exit_code=None if document["exit_code"] is None else _whole(document["exit_code"]),
+            dropped_bytes=_whole(document["dropped_bytes"]),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise NotUnderstood(f"{path} is not a recording: {error}") from error
     return recording, document
+
+
+def _whole(number: Any) -> int:
+    if type(number) is not int:
+        raise TypeError(f"{number!r} is not a whole number")
+    return number
 
 
 def _text(raw: bytearray) -> list[str] | dict[str, str]:

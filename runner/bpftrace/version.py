@@ -69,19 +69,21 @@ def find_bpftrace(given: str | None = None) -> Bpftrace:
 
     :raises HostRefused: There is none, it cannot be executed, it does not answer, it is too old.
     """
-    asked = given or os.environ.get(ENVIRONMENT_VARIABLE)
-    if asked:
+    asked = given if given is not None else os.environ.get(ENVIRONMENT_VARIABLE) or None
+    if asked is not None:
         path = Path(asked if "/" in asked else shutil.which(asked) or asked)
-        if not path.exists():
+        if not asked or not path.exists():
             raise HostRefused(
-                f"there is no bpftrace at {asked}", hint=f"check --bpftrace or ${ENVIRONMENT_VARIABLE}"
+                f"there is no bpftrace at {asked!r}", hint=f"check --bpftrace or ${ENVIRONMENT_VARIABLE}"
             )
         if path.is_dir() or not os.access(path, os.X_OK):
             raise HostRefused(
                 f"{asked} is not an executable file", hint=f"check --bpftrace or ${ENVIRONMENT_VARIABLE}"
             )
     else:
-        found = shutil.which("bpftrace", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+        # Never the working directory, which is what an empty entry means.
+        folders = [*os.environ.get("PATH", "").split(":"), "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
+        found = shutil.which("bpftrace", path=":".join(folder for folder in folders if folder))
         if found is None:
             raise HostRefused(
                 "bpftrace is not installed",
@@ -106,7 +108,10 @@ def _ask_version(path: Path) -> tuple[int, int, int]:
         raise HostRefused(f"{path} --version gave no answer in {error.timeout:.0f} s") from error
     match = _VERSION.search((answer.stdout + answer.stderr).decode(errors="replace"))
     if match is None:
-        raise HostRefused(f"{path} --version does not answer as bpftrace does (exit {answer.returncode})")
+        said = answer.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
+        raise HostRefused(
+            f"{path} --version does not answer as bpftrace does (exit {answer.returncode}): {said[0]}"
+        )
     version = (int(match[1]), int(match[2]), int(match[3] or 0))
     if version[:2] < OLDEST:
         release = ".".join(map(str, version))

@@ -165,7 +165,7 @@ class Host(TypedDict):
 class Workload(TypedDict):
     """The command that the run lasted for; a negative code is the signal that ended it."""
 
-    argv: list[str]
+    argv: list[str | TextBytes]
     exit_code: int | None
 
 

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from runner.capture.document import Capture
+from runner.capture.document import Capture, Table
 from runner.errors import NotUnderstood
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from runner.capture.declaration import Kind
+
+_WHOLE: frozenset[Kind] = frozenset({"count", "sum", "min", "max", "avg"})
 
 _CAPTURE = TypeAdapter(Capture)
 
@@ -22,7 +26,7 @@ def read_capture(path: Path) -> Capture:
     :raises NotUnderstood: The file is not a capture of version 1.
     """
     try:
-        return _CAPTURE.validate_python(orjson.loads(path.read_bytes()))
+        capture = _CAPTURE.validate_python(orjson.loads(path.read_bytes()))
     except OSError as error:
         raise NotUnderstood(f"{path}: {error.strerror}") from error
     except orjson.JSONDecodeError as error:
@@ -31,3 +35,23 @@ def read_capture(path: Path) -> Capture:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise NotUnderstood(f"{path} is not a capture: {where}: {first['msg']}") from error
+    for table in capture["tables"]:
+        _check(table, path)
+    return capture
+
+
+def _check(table: Table, path: Path) -> None:
+    """Refuse a table whose rows are not what the table itself says: the types cannot say that.
+
+    :raises NotUnderstood: Naming the table and the row.
+    """
+    names = {column["name"] for column in table["keys"]}
+    for place, row in enumerate(table["rows"]):
+        value = row.get("value", 0)
+        if row["key"].keys() != names:
+            problem = f"its keys are not {sorted(names)}"
+        elif table["kind"] in _WHOLE and type(value) is not int:
+            problem = f"{value!r} is not a whole number"
+        else:
+            continue
+        raise NotUnderstood(f"{path} is not a capture: table {table['name']}, row {place}: {problem}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -16,7 +15,7 @@ def list_recipes(
     """List the recipes."""
     from typing import get_args
 
-    from runner.cli.output import print_text
+    from runner.cli.output import print_text, say
     from runner.cli.words import check_word
     from runner.recipe.catalogue import find_recipe, recipe_ids
     from runner.recipe.model import Layer, Symptom
@@ -45,4 +44,4 @@ def list_recipes(
     if lines:
         print_text("\n".join(lines))
     else:
-        print("there is no recipe for that yet", file=sys.stderr)
+        say("there is no recipe for that yet")

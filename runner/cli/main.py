@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import sys
 from typing import IO, TYPE_CHECKING
 
+from runner.cli.output import say
 from runner.errors import EbpfRecipeError, ExitCode
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.errno not in _UNWRITABLE:
             return _report_bug()
         # Typer's own printing of help and versions; ours says more.
-        _say(f"{PROGRAM}: stdout: {error.strerror}")
+        say(f"{PROGRAM}: stdout: {error.strerror}")
         return _flushed(ExitCode.WRITE)
     except Exception:  # noqa: BLE001  # the last handler; a bug is reported as one
         return _report_bug()
@@ -55,15 +57,35 @@ def _reopen_closed() -> None:
             os.open(os.devnull, mode)
     if sys.stdout is None:
         sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
-    if sys.stderr is None:
-        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = _Stderr(open(2, "wb", buffering=0, closefd=False), line_buffering=True)  # noqa: SIM115
+
+
+class _Stderr(io.TextIOWrapper):
+    """stderr that never fails: a full disk or a closed terminal must not end what runs."""
+
+    def __init__(self, raw: io.FileIO, *, line_buffering: bool) -> None:
+        super().__init__(
+            raw,
+            errors="backslashreplace",
+            line_buffering=line_buffering,
+            write_through=True,
+        )
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            super().flush()
 
 
 def _report(error: EbpfRecipeError) -> int:
     lines = [f"{PROGRAM}: {error.message}"]
     if error.hint:
         lines.append(f"  {error.hint}")
-    _say("\n".join(lines))
+    say("\n".join(lines))
     return error.exit_code
 
 
@@ -73,7 +95,7 @@ def _report_bug() -> int:
 
     from runner import __version__
 
-    _say(
+    say(
         f"{PROGRAM}: this is a bug of ours. Please report what follows.\n"
         f"version {__version__}, Python {platform.python_version()}, Linux {platform.release()}\n"
         f"arguments {sys.argv[1:]!r}\n{traceback.format_exc()}"
@@ -81,21 +103,12 @@ def _report_bug() -> int:
     return ExitCode.BUG
 
 
-def _say(text: str) -> None:
-    # What names bring along is shown, never obeyed: escapes for what a terminal would interpret.
-    shown = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
-    # A closed terminal takes no message; the exit code still says it.
-    with contextlib.suppress(OSError):
-        print(shown, file=sys.stderr, flush=True)
-
-
 def _flushed(code: int) -> int:
     """Flush while an error can still be reported; at exit Python would do so, and exit with 120."""
     error = _flush(sys.stdout)
     if error is not None and code == ExitCode.DONE:
-        _say(f"{PROGRAM}: stdout: {error.strerror}")
+        say(f"{PROGRAM}: stdout: {error.strerror}")
         code = ExitCode.WRITE
-    _flush(sys.stderr)
     return code
 
 

@@ -5,36 +5,43 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import stat
 import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.errors import NotWritten
+from runner.errors import Interrupted, NotWritten, Terminated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # mkstemp makes names that nobody guesses.
+_MOST_LINKS = 40
 _REFUGES = ("/dev/shm", "/run", "/var/tmp", "/tmp")  # noqa: S108
 """Where a result is kept that could not be written where it was asked for: memory first."""
 
 
 class Destination:
-    """Stdout, or a file that is replaced as a whole."""
+    """Stdout, another open descriptor, or a file that is replaced as a whole."""
 
-    def __init__(self, path: Path | None) -> None:
-        """Check that the file can be written, before anything is measured.
+    def __init__(self, path: Path | None, *, option: str = "-o") -> None:
+        """Check that it can be written, before anything is measured.
 
+        :param option: The option that named it.
         :raises NotWritten: It cannot.
         """
-        # A link stays one: what it leads to is replaced.
-        self.path = path = path.resolve() if path is not None and path.is_symlink() else path
+        self.path = path
+        self.descriptor: int | None = None
         try:
-            if path is None:
-                os.write(sys.stdout.fileno(), b"")
+            self.descriptor = 1 if path is None else _open_descriptor(path)
+            if self.descriptor is not None:
+                os.write(self.descriptor, b"")
                 return
+            assert path is not None
+            # A link stays one: what it leads to is replaced.
+            self.path = path = path.resolve() if path.is_symlink() else path
             if path.is_dir():
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
             if path.exists() and not os.access(path, os.W_OK):
@@ -42,9 +49,18 @@ class Destination:
             if path.is_file() or not path.exists():
                 with self._beside():
                     pass
-        except OSError as error:
-            where = path or "stdout"
-            raise NotWritten(f"{where} cannot be written: {error.strerror}", hint="-o FILE") from error
+        except (OSError, RuntimeError) as error:
+            # pathlib says that links lead in a circle with a RuntimeError.
+            why = getattr(error, "strerror", None) or "links that lead in a circle"
+            raise NotWritten(f"{path or 'stdout'} cannot be written: {why}", hint=f"{option} FILE") from error
+
+    def is_same_as(self, other: Destination) -> bool:
+        """Whether both are one file or descriptor."""
+        if self.descriptor is not None or other.descriptor is not None:
+            return self.descriptor == other.descriptor
+        assert self.path is not None
+        assert other.path is not None
+        return self.path.absolute() == other.path.absolute()
 
     def write(self, data: bytes) -> None:
         """Write the whole result.
@@ -52,18 +68,17 @@ class Destination:
         :raises NotWritten: It could not be written; the message says where it was kept instead.
         """
         try:
-            if self.path is None:
-                _write_stdout(data)
-            elif self.path.exists() and not self.path.is_file():
+            if self.descriptor is not None:
+                _write_descriptor(self.descriptor, data)
+            elif self.path is not None and self.path.exists() and not self.path.is_file():
                 with self.path.open("wb", buffering=0) as device:
                     _write_all(device.fileno(), data)
             else:
                 self._replace(data)
-        except OSError as error:
-            where = "stdout" if self.path is None else str(self.path)
-            raise NotWritten(
-                f"{where}: {error.strerror}", hint=f"the result is kept in {keep(data)}"
-            ) from error
+        except (OSError, Interrupted, Terminated) as error:
+            where = str(self.path or "stdout")
+            why = error.strerror if isinstance(error, OSError) else str(error)
+            raise NotWritten(f"{where}: {why}", hint=f"the result is kept in {keep(data)}") from error
 
     def _replace(self, data: bytes) -> None:
         assert self.path is not None
@@ -91,7 +106,7 @@ def print_text(text: str) -> None:
     :raises NotWritten: stdout does not take it.
     """
     try:
-        _write_stdout((text.removesuffix("\n") + "\n").encode(errors="surrogateescape"))
+        _write_descriptor(1, (text.removesuffix("\n") + "\n").encode(errors="surrogateescape"))
     except OSError as error:
         raise NotWritten(f"stdout: {error.strerror}") from error
 
@@ -117,9 +132,27 @@ def keep(data: bytes) -> str:
     return "the lines above: no folder could take it"
 
 
-def _write_stdout(data: bytes) -> None:
+def say(text: str) -> None:
+    """Print a message on stderr, where it takes one; what names bring along is shown, never obeyed."""
+    shown = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+    print(shown, file=sys.stderr, flush=True)
+
+
+def _open_descriptor(path: Path) -> int | None:
+    """Return the descriptor of ours that a path such as /dev/stdout leads to; None for other files."""
+    for _ in range(_MOST_LINKS):
+        folder = os.path.realpath(path.parent)
+        if re.fullmatch(rf"/proc/{os.getpid()}(/task/\d+)?/fd", folder) and path.name.isdecimal():
+            return int(path.name)
+        if not path.is_symlink():
+            return None
+        path = path.parent / path.readlink()
+    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+
+
+def _write_descriptor(descriptor: int, data: bytes) -> None:
     sys.stdout.flush()
-    _write_all(sys.stdout.fileno(), data)
+    _write_all(descriptor, data)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

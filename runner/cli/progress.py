@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import sys
 import threading
-from typing import IO, TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -20,37 +19,11 @@ if TYPE_CHECKING:
 _REDRAW_SECONDS = 0.2
 
 
-class _Terminal(io.TextIOBase):
-    """stderr, whose terminal may be closed any time: what shows progress must not end a run."""
-
-    def __init__(self) -> None:
-        self._stream = sys.stderr  # a live display puts a proxy of its own in place of sys.stderr
-
-    def write(self, text: str) -> int:
-        with contextlib.suppress(OSError):
-            self._stream.write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        with contextlib.suppress(OSError):
-            self._stream.flush()
-
-    def isatty(self) -> bool:
-        return True
-
-    def fileno(self) -> int:
-        return self._stream.fileno()
-
-
-def _terminal() -> IO[str]:
-    return cast("IO[str]", _Terminal())
-
-
 def progress_for_stderr(duration_seconds: float | None) -> ProgressBar | ProgressLines | None:
     """Return what shows a run's progress: a bar, lines on a terminal that cannot draw, else nothing."""
     if not sys.stderr.isatty():
         return None
-    dumb = Console(file=_terminal()).is_dumb_terminal
+    dumb = Console(file=sys.stderr).is_dumb_terminal
     return ProgressLines(duration_seconds) if dumb else ProgressBar(duration_seconds)
 
 
@@ -62,7 +35,7 @@ class ProgressLines(Watcher):
         self._window = "" if duration_seconds is None else f" for {duration_seconds:g} s"
 
     def __enter__(self) -> Self:
-        print("attaching", file=_terminal(), flush=True)
+        print("attaching", file=sys.stderr, flush=True)
         return self
 
     def __exit__(
@@ -75,11 +48,11 @@ class ProgressLines(Watcher):
 
     def attached(self) -> None:
         """Say that the clock runs."""
-        print(f"tracing{self._window}; Ctrl-C ends it", file=_terminal(), flush=True)
+        print(f"tracing{self._window}; Ctrl-C ends it", file=sys.stderr, flush=True)
 
     def ending(self) -> None:
         """Say that the window is over."""
-        print("reading maps", file=_terminal(), flush=True)
+        print("reading maps", file=sys.stderr, flush=True)
 
 
 class ProgressBar(Watcher):
@@ -93,7 +66,7 @@ class ProgressBar(Watcher):
             BarColumn(),
             TimeElapsedColumn() if duration_seconds is None else TimeRemainingColumn(),
             TextColumn("{task.fields[events]}"),
-            console=Console(file=_terminal(), highlight=False),
+            console=Console(file=sys.stderr, highlight=False),
             transient=True,
         )
         self._task = self._progress.add_task(

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from runner.workload import Workload
 
 DEFAULT_DURATION = "10s"
+_EXCLUDES = {
+    "--dry-run": ("--replay", "--record", "--output", "-- COMMAND", "--sudo"),
+    "--replay": ("--record", "-- COMMAND", "--sudo", "--duration"),
+}
 _WORKLOAD = "ebpf-recipe.workload"
 
 
@@ -224,19 +228,35 @@ def _run(
     dry_run: bool,
 ) -> None:
     from runner.bpftrace.version import find_bpftrace
-    from runner.cli.output import Destination, print_text
+    from runner.cli.output import Destination, print_text, say
     from runner.errors import ValueRefused
+    from runner.interrupts import Interrupts
     from runner.plan import absent_names, check_privilege, check_processes, check_quiet, plan_run
     from runner.recipe.durations import parse_duration
     from runner.recipe.parameters import parse_count
     from runner.workload import Workload
 
+    _check_combination(
+        {
+            "--dry-run": dry_run,
+            "--replay": replay is not None,
+            "--record": record is not None,
+            "--output": output is not None,
+            "-- COMMAND": workload_argv is not None,
+            "--sudo": sudo or sudo_password_fd is not None,
+            "--duration": duration is not None,
+        }
+    )
     if workload_argv is not None and duration is not None:
         raise typer.BadParameter("a run lasts as long as its COMMAND or for a --duration, not both")
     if workload_argv == []:
         raise typer.BadParameter("there is no COMMAND behind --")
     values = _parse(loaded, texts)
-    seconds = None if workload_argv else parse_duration("--duration", duration or DEFAULT_DURATION)
+    seconds = (
+        None
+        if workload_argv
+        else parse_duration("--duration", DEFAULT_DURATION if duration is None else duration)
+    )
     room = parse_count("--max-map-keys", max_map_keys) if max_map_keys is not None else None
     if form is Format.TABLE and output is not None and output.suffix == ".json":
         raise ValueRefused(f"-f table does not belong into {output}", hint="leave -f away for JSON")
@@ -244,30 +264,43 @@ def _run(
         print_text(plan_run(loaded, values, find_bpftrace(bpftrace)).program.text)
         return
     destination = Destination(output)
-    if replay is not None:
-        from runner.replay import replay as replay_run
+    with Interrupts() as interrupts:
+        if replay is not None:
+            from runner.replay import replay as replay_run
 
-        _print(_decode(replay_run(loaded, values, replay)), form, destination)
-        return
-    workload = Workload(workload_argv) if workload_argv else None
-    recording = Destination(record) if record is not None else None
-    found = find_bpftrace(bpftrace)
-    elevation = _elevation(sudo_password_fd) if sudo or sudo_password_fd is not None else None
-    if elevation is None:
-        check_privilege()
-    plan = plan_run(loaded, values, found)
-    check_quiet(loaded.recipe)
-    check_processes(values.get("pid", ()))
-    for name in absent_names(values.get("comm", ())):
-        print(f"note: no process is called {name!r} now", file=sys.stderr)
-    outcome = _trace(plan, seconds, workload, room, elevation, overhead.value)
-    if recording is not None:
-        from runner.replay import encode_outcome
+            interrupts.raise_from_now_on()
+            _print(_decode(replay_run(loaded, values, replay)), form, destination)
+            return
+        workload = Workload(workload_argv) if workload_argv else None
+        recording = Destination(record, option="--record") if record is not None else None
+        if recording is not None and recording.is_same_as(destination):
+            raise ValueRefused("--record and the result would go to the same file")
+        found = find_bpftrace(bpftrace)
+        elevation = _elevation(sudo_password_fd) if sudo or sudo_password_fd is not None else None
+        if elevation is None:
+            check_privilege()
+        plan = plan_run(loaded, values, found)
+        check_quiet(loaded.recipe)
+        check_processes(values.get("pid", ()))
+        for name in absent_names(values.get("comm", ())):
+            say(f"note: no process is called {name!r} now")
+        outcome = _trace(plan, seconds, workload, room, elevation, overhead.value)
+        interrupts.raise_from_now_on()
+        capture = _decode(outcome)
+        if recording is not None:
+            from runner.replay import encode_outcome
 
-        recording.write(encode_outcome(outcome))
-    capture = _decode(outcome)
-    _print(capture, form, destination)
+            recording.write(encode_outcome(outcome))
+        _print(capture, form, destination)
     _finish(capture)
+
+
+def _check_combination(given: Mapping[str, bool]) -> None:
+    """Refuse options that would be ignored."""
+    for first, others in _EXCLUDES.items():
+        for other in others:
+            if given[first] and given[other]:
+                raise typer.BadParameter(f"{first} and {other} do not go together")
 
 
 def _parse(loaded: LoadedRecipe, texts: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[Value, ...]]:
@@ -339,13 +372,16 @@ def _trace(
 
 
 def _decode(outcome: Outcome) -> Capture:
-    from runner.cli.output import keep
+    from runner.cli.output import keep, say
     from runner.errors import NotUnderstood
 
     try:
         return outcome.capture()
     except NotUnderstood as error:
         error.hint = f"what bpftrace printed is kept in {keep(error.raw)}"
+        raise
+    except Exception:
+        say(f"what bpftrace printed is kept in {keep(bytes(outcome.recording.stdout))}")
         raise
 
 
@@ -366,9 +402,13 @@ def _print(capture: Capture, form: Format, destination: Destination) -> None:
 
 def _finish(capture: Capture) -> None:
     """Fail where the run or its workload did: a failed load never looks like a good measurement."""
+    from runner.cli.output import say
     from runner.errors import TraceFailed, WorkloadFailed
 
     window = capture["window"]
+    if capture["quality"]["grade"] == "degraded":
+        for problem in capture["quality"]["problems"]:
+            say(f"note: {problem['code']}: {problem['detail']}")
     if window["ended_by"] == "crash" or capture["quality"]["grade"] == "void":
         details = "; ".join(problem["detail"] for problem in capture["quality"]["problems"])
         raise TraceFailed(f"the run is void: {details or 'bpftrace ended by itself'}")
@@ -376,4 +416,6 @@ def _finish(capture: Capture) -> None:
     if workload and window["ended_by"] == "workload" and workload["exit_code"] != 0:
         code = workload["exit_code"]
         how = f"ended by signal {-code}" if code is not None and code < 0 else f"exit {code}"
-        raise WorkloadFailed(f"the command {workload['argv'][0]!r} failed: {how}")
+        name = workload["argv"][0]
+        shown = name["text"] if isinstance(name, dict) else name
+        raise WorkloadFailed(f"the command {shown!r} failed: {how}")

