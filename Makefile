@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LAB := tests/laboratory
 
-.PHONY: help demo test test-unit test-kernel lint format clean recordings
+.PHONY: help demo test test-unit test-kernel reliability bench lint format clean recordings
 
 help:
 	@echo "make demo       a laboratory with packet loss, and the recipe that finds whose packets are lost"
@@ -54,3 +54,10 @@ clean:
 # After a change to a recipe's program: BPFTRACE="path ..." records with several.
 recordings: $(VENV)/ready
 	@$(LAB)/with-tracefs $(BIN)/python -m tests.laboratory.record $(BPFTRACE)
+
+# Runs that are ended at random moments; SEED=n for other moments.
+SEED ?= 1
+reliability: $(VENV)/ready
+	@$(LAB)/install-system test
+	@$(LAB)/fetch-bpftrace >/dev/null
+	@$(LAB)/with-tracefs $(BIN)/python -m tests.laboratory.reliability $(SEED) docs/reliability.md

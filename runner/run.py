@@ -64,6 +64,7 @@ def execute(
     duration_seconds: float | None,
     workload: Workload | None = None,
     max_map_keys: int | None = None,
+    interrupts: Interrupts | None = None,
     elevation: Elevation | None = None,
     extent: Extent = "slices",
     watcher: Watcher | None = None,
@@ -74,6 +75,7 @@ def execute(
     The window starts when the last probe is attached and ends by duration, by the end of the
     workload, by SIGINT or SIGTERM, or with bpftrace itself.
 
+    :param interrupts: Who watches for signals; without it the run does.
     :param elevation: How bpftrace gets the privilege that we lack.
     :param extent: In how much of the window run times are counted.
     :param watch_events: Have the number of events printed meanwhile, for the watcher.
@@ -99,10 +101,10 @@ def execute(
     sockets = SocketWatch([output.declaration() for output in recipe.outputs])
 
     with (
-        Interrupts() as interrupts,
+        nullcontext(interrupts) if interrupts else Interrupts() as signals,
         Session(framed, launch, on_line=_count_listener(progress, watcher) if progress else None) as session,
     ):
-        interrupts.wake_up(session.wake)
+        signals.wake_up(session.wake)
         sockets.look()
         try:
             reason = session.wait_ready()

@@ -1,5 +1,6 @@
 """The README says what there is: each command, each exit code, each make target."""
 
+import os
 import re
 from pathlib import Path
 
@@ -31,7 +32,17 @@ def test_its_make_targets_are_there():
 
 
 def test_the_shown_output_is_real():
-    done = ebpf_recipe("run", "tcp-retrans", "--comm", "nginx", "--replay", str(RECORDINGS[0]), "-f", "table")
+    done = ebpf_recipe(
+        "run",
+        "tcp-retrans",
+        "--comm",
+        "nginx",
+        "--replay",
+        str(RECORDINGS[0]),
+        "-f",
+        "table",
+        env={**os.environ, "COLUMNS": "120"},
+    )
     measured = done.stdout.removeprefix("RECORDED, not measured now · ")
     real = [" ".join(line.split()) for line in measured.splitlines()]
     shown = README.split("-f table\n", 1)[1].split("```")[0].splitlines()

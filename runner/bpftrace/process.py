@@ -182,7 +182,8 @@ class BpftraceProcess:
             self._exit_code = self._child.wait(timeout_seconds)
         if self._exit_code is None:
             raise TraceFailed(
-                f"bpftrace (process {self.pid}) does not end", hint=f"as root: kill -9 {self.pid}"
+                f"bpftrace (process {self.pid}) does not end",
+                hint=f"as root: kill -9 the bpftrace that is or runs below process {self.pid}",
             )
         return self._exit_code
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from runner.bpftrace.elevation import Elevation
     from runner.capture.document import Capture
     from runner.cli.output import Destination
+    from runner.interrupts import Interrupts
     from runner.outcome import Outcome
     from runner.overhead import Extent
     from runner.plan import Plan
@@ -284,7 +285,7 @@ def _run(
         check_processes(values.get("pid", ()))
         for name in absent_names(values.get("comm", ())):
             say(f"note: no process is called {name!r} now")
-        outcome = _trace(plan, seconds, workload, room, elevation, overhead.value)
+        outcome = _trace(plan, seconds, workload, room, interrupts, elevation, overhead.value)
         interrupts.raise_from_now_on()
         capture = _decode(outcome)
         if recording is not None:
@@ -349,6 +350,7 @@ def _trace(
     seconds: float | None,
     workload: Workload | None,
     room: int | None,
+    interrupts: Interrupts,
     elevation: Elevation | None,
     extent: Extent,
 ) -> Outcome:
@@ -364,6 +366,7 @@ def _trace(
             duration_seconds=seconds,
             workload=workload,
             max_map_keys=room,
+            interrupts=interrupts,
             elevation=elevation,
             extent=extent,
             watcher=bar,
