@@ -61,3 +61,8 @@ reliability: $(VENV)/ready
 	@$(LAB)/install-system test
 	@$(LAB)/fetch-bpftrace >/dev/null
 	@$(LAB)/with-tracefs $(BIN)/python -m tests.laboratory.reliability $(SEED) docs/reliability.md
+
+bench: $(VENV)/ready
+	@$(LAB)/install-system test
+	@$(LAB)/fetch-bpftrace >/dev/null
+	@$(LAB)/with-tracefs $(BIN)/python -m benchmarks.startup

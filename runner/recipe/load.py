@@ -65,8 +65,9 @@ def load_recipe(path: Path, template_path: Path) -> LoadedRecipe:
     """
     try:
         text = path.read_text()
-        node = yaml.compose(text, Loader=_Loader)
-        document = yaml.load(text, Loader=_Loader)  # noqa: S506  # a subclass of the safe loader
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        document = loader.construct_document(node) if node is not None else None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
