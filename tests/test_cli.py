@@ -196,3 +196,41 @@ def test_a_shell_completes(shell, tmp_path):
             terminal.sendcontrol("c")
     finally:
         terminal.close(force=True)
+
+
+def completed(words, cache, shell="bash", **more):
+    environment = {
+        "_EBPF_RECIPE_COMPLETE": f"complete_{shell}", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" ")),
+        "_TYPER_COMPLETE_ARGS": words, "XDG_CACHE_HOME": str(cache), **more,
+    }  # fmt: skip
+    done = ebpf_recipe(env={**os.environ, **environment})
+    assert done.stderr == ""
+    return done.returncode, done.stdout.split("\n")
+
+
+def test_a_completion_is_answered_again_from_the_cache(tmp_path):
+    for words, expected in (
+        ("ebpf-recipe r", {"run", "report"}), ("ebpf-recipe run tcp", {"tcp-retrans"}),
+        ("ebpf-recipe run tcp-retrans --po", {"--port"}), ("ebpf-recipe list --", {"--symptom", "--layer", "--json"}),
+        ("ebpf-recipe run tcp-retrans -f ", {"auto", "table", "json"}), ("ebpf-recipe run tcp-retrans --comm 'a b", set()),
+    ):  # fmt: skip
+        first = completed(words, tmp_path)
+        assert first == completed(words, tmp_path)
+        assert expected <= set(first[1]), words
+    kept = json.loads((tmp_path / "ebpf-recipe" / "completion.json").read_text())
+    assert '["run", ""]' in kept["answers"]
+    kept["answers"]['["run", ""]'] = [["from-the-cache", ""]]
+    (tmp_path / "ebpf-recipe" / "completion.json").write_text(json.dumps(kept))
+    assert completed("ebpf-recipe run f", tmp_path)[1][0] == "from-the-cache"
+    (tmp_path / "ebpf-recipe" / "completion.json").write_text(json.dumps({**kept, "stamp": "older"}))
+    assert completed("ebpf-recipe run t", tmp_path)[1][0] == "tcp-retrans"
+    (tmp_path / "ebpf-recipe" / "completion.json").write_text("{")
+    assert completed("ebpf-recipe run t", tmp_path)[1][0] == "tcp-retrans"
+    assert completed("ebpf-recipe run t", "/proc/nowhere")[1][0] == "tcp-retrans"
+
+
+def test_fish_asks_whether_there_is_anything(tmp_path):
+    for words, code in (("ebpf-recipe run t", 0), ("ebpf-recipe run zzz", 1)):
+        assert completed(words, tmp_path, "fish", _TYPER_COMPLETE_FISH_ACTION="is-args")[0] == code
+    _, lines = completed("ebpf-recipe run t", tmp_path, "fish", _TYPER_COMPLETE_FISH_ACTION="get-args")
+    assert lines[0].startswith("tcp-retrans\t")

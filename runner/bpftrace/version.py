@@ -8,8 +8,12 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runner.errors import HostRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ENVIRONMENT_VARIABLE = "EBPF_RECIPE_BPFTRACE"
 OLDEST = (0, 17)
@@ -69,6 +73,14 @@ def find_bpftrace(given: str | None = None) -> Bpftrace:
 
     :raises HostRefused: There is none, it cannot be executed, it does not answer, it is too old.
     """
+    return ask_bpftrace(given)()
+
+
+def ask_bpftrace(given: str | None = None) -> Callable[[], Bpftrace]:
+    """Do the same in two steps, for it takes a tenth of a second: ask now, and return what waits for it.
+
+    :raises HostRefused: There is none, or it cannot be executed; the returned function, for the rest.
+    """
     asked = given if given is not None else os.environ.get(ENVIRONMENT_VARIABLE) or None
     if asked is not None:
         path = Path(asked if "/" in asked else shutil.which(asked) or asked)
@@ -90,27 +102,33 @@ def find_bpftrace(given: str | None = None) -> Bpftrace:
                 hint="apt-get install bpftrace (or dnf install bpftrace), or name one with --bpftrace",
             )
         path = Path(found)
-    return Bpftrace(path.absolute(), _ask_version(path.absolute()))
+    path = path.absolute()
+    answer = _ask_version(path)
+    return lambda: Bpftrace(path, answer())
 
 
-def _ask_version(path: Path) -> tuple[int, int, int]:
+def _ask_version(path: Path) -> Callable[[], tuple[int, int, int]]:
     try:
-        answer = subprocess.run(
-            [path, "--version"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_VERSION_TIMEOUT_SECONDS,
-            check=False,
+        process = subprocess.Popen(
+            [path, "--version"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
     except OSError as error:
         raise HostRefused(f"{path} cannot be started: {error.strerror}") from error
-    except subprocess.TimeoutExpired as error:
-        raise HostRefused(f"{path} --version gave no answer in {error.timeout:.0f} s") from error
-    match = _VERSION.search((answer.stdout + answer.stderr).decode(errors="replace"))
+    return lambda: _read_version(path, process)
+
+
+def _read_version(path: Path, process: subprocess.Popen[bytes]) -> tuple[int, int, int]:
+    with process:
+        try:
+            stdout, stderr = process.communicate(timeout=_VERSION_TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            process.kill()
+            raise HostRefused(f"{path} --version gave no answer in {error.timeout:.0f} s") from error
+    match = _VERSION.search((stdout + stderr).decode(errors="replace"))
     if match is None:
-        said = answer.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
+        said = stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
         raise HostRefused(
-            f"{path} --version does not answer as bpftrace does (exit {answer.returncode}): {said[0]}"
+            f"{path} --version does not answer as bpftrace does (exit {process.returncode}): {said[0]}"
         )
     version = (int(match[1]), int(match[2]), int(match[3] or 0))
     if version[:2] < OLDEST:

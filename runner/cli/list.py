@@ -17,25 +17,20 @@ def list_recipes(
 
     from runner.cli.output import print_text, say
     from runner.cli.words import check_word
-    from runner.recipe.catalogue import find_recipe, recipe_ids
-    from runner.recipe.model import Layer, Symptom
+    from runner.recipe.summary import summaries
+    from runner.recipe.vocabulary import Layer, Symptom
 
     check_word("--symptom", symptom, get_args(Symptom))
     check_word("--layer", layer, get_args(Layer))
-    recipes = [find_recipe(recipe_id).recipe for recipe_id in recipe_ids()]
     chosen = [
         recipe
-        for recipe in recipes
+        for recipe in summaries()
         if (symptom is None or symptom in recipe.symptoms) and (layer is None or layer == recipe.layer)
     ]
     if as_json:
         import orjson
 
-        rows = [
-            recipe.model_dump(include={"id", "title", "layer", "stage", "symptoms", "status"})
-            for recipe in chosen
-        ]
-        print_text(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
+        print_text(orjson.dumps(chosen, option=orjson.OPT_INDENT_2).decode())
         return
     lines = [
         f"{recipe.id:<20} {recipe.layer:<6} {recipe.stage:<7} {recipe.status:<13} {recipe.title}"

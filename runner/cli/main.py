@@ -9,6 +9,7 @@ import os
 import sys
 from typing import IO, TYPE_CHECKING
 
+from runner.cli.completion import VARIABLE, complete
 from runner.cli.output import say
 from runner.errors import EbpfRecipeError, ExitCode
 
@@ -24,9 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; every failure is a message on stderr."""
     _reopen_closed()
     try:
-        from runner.cli.app import app
-
-        app(args=list(arguments) if arguments is not None else None, prog_name=PROGRAM)
+        code = complete(_run_app) if VARIABLE in os.environ else None
+        if code is not None:
+            return _flushed(code)
+        _run_app(arguments)
     except SystemExit as end:
         return _flushed(end.code if isinstance(end.code, int) else int(end.code is not None))
     except EbpfRecipeError as error:
@@ -42,6 +44,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception:  # noqa: BLE001  # the last handler; a bug is reported as one
         return _report_bug()
     return _flushed(ExitCode.DONE)
+
+
+def _run_app(arguments: Sequence[str] | None = None) -> None:
+    from runner.cli.app import app
+
+    app(args=list(arguments) if arguments is not None else None, prog_name=PROGRAM)
 
 
 def _reopen_closed() -> None:

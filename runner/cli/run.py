@@ -228,11 +228,10 @@ def _run(
     replay: Path | None,
     dry_run: bool,
 ) -> None:
-    from runner.bpftrace.version import find_bpftrace
+    from runner.bpftrace.version import ask_bpftrace
     from runner.cli.output import Destination, print_text, say
     from runner.errors import ValueRefused
     from runner.interrupts import Interrupts
-    from runner.plan import absent_names, check_privilege, check_processes, check_quiet, plan_run
     from runner.recipe.durations import parse_duration
     from runner.recipe.parameters import parse_count
     from runner.workload import Workload
@@ -262,7 +261,9 @@ def _run(
     if form is Format.TABLE and output is not None and output.suffix == ".json":
         raise ValueRefused(f"-f table does not belong into {output}", hint="leave -f away for JSON")
     if dry_run:
-        print_text(plan_run(loaded, values, find_bpftrace(bpftrace)).program.text)
+        from runner.plan import plan_run
+
+        print_text(plan_run(loaded, values, ask_bpftrace(bpftrace)()).program.text)
         return
     destination = Destination(output)
     with Interrupts() as interrupts:
@@ -276,11 +277,15 @@ def _run(
         recording = Destination(record, option="--record") if record is not None else None
         if recording is not None and recording.is_same_as(destination):
             raise ValueRefused("--record and the result would go to the same file")
-        found = find_bpftrace(bpftrace)
+        found = ask_bpftrace(bpftrace)
+        # It answers while these are loaded.
+        from runner.plan import absent_names, check_privilege, check_processes, check_quiet, plan_run
+        from runner.run import execute  # noqa: F401
+
         elevation = _elevation(sudo_password_fd) if sudo or sudo_password_fd is not None else None
         if elevation is None:
             check_privilege()
-        plan = plan_run(loaded, values, found)
+        plan = plan_run(loaded, values, found())
         check_quiet(loaded.recipe)
         check_processes(values.get("pid", ()))
         for name in absent_names(values.get("comm", ())):

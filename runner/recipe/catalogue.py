@@ -25,7 +25,7 @@ def data_dir(name: str) -> Path:
 
 def recipe_ids() -> list[str]:
     """Return the ids of all recipes, sorted; no file is opened."""
-    return sorted(_paths())
+    return sorted(recipe_paths())
 
 
 def find_recipe(recipe_id: str) -> LoadedRecipe:
@@ -35,7 +35,7 @@ def find_recipe(recipe_id: str) -> LoadedRecipe:
     """
     from runner.recipe.load import load_recipe  # noqa: PLC0415  # pydantic and YAML, not needed to list ids
 
-    paths = _paths()
+    paths = recipe_paths()
     path = paths.get(recipe_id)
     if path is None:
         near = difflib.get_close_matches(recipe_id, paths, n=3, cutoff=0.5)
@@ -44,5 +44,6 @@ def find_recipe(recipe_id: str) -> LoadedRecipe:
     return load_recipe(path, data_dir("templates") / path.parent.name / f"{path.stem}.bt.j2")
 
 
-def _paths() -> dict[str, Path]:
+def recipe_paths() -> dict[str, Path]:
+    """Return the files of all recipes, by id."""
     return {path.stem: path for path in data_dir("recipes").glob("*/*.yaml")}

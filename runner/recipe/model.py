@@ -7,13 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from runner.capture.declaration import KeyDeclaration, KeyType, Kind, TableDeclaration, Unit
 from runner.recipe.parameters import PARAMETER_TYPES, TARGET_FILTERS
-
-Layer = Literal["cpu", "sched", "io", "fs", "net", "mem", "app", "sec"]
-Stage = Literal["scan", "detail"]
-Status = Literal["experimental", "tested", "stable", "deprecated"]
-Symptom = Literal[
-    "tail-latency", "timeouts", "high-cpu", "packet-drops", "slow-disk", "slow-files", "connection-errors"
-]
+from runner.recipe.vocabulary import Layer, Stage, Status, Symptom
 
 Id = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=40)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
