@@ -84,8 +84,9 @@ class DirectChild:
                 stderr=streams[2],
                 env=clean_environment(variables),
                 start_new_session=True,
-                # It is a few calls into libc; no lock of another thread is touched.
-                preexec_fn=end_with_parent(),  # noqa: PLW1509
+                # It is a few calls into libc; no lock of another thread is touched. SIGKILL, for nobody
+                # will read what is printed, and it ends a stopped process too.
+                preexec_fn=end_with_parent(signal.SIGKILL),  # noqa: PLW1509
             )
         except OSError as error:
             raise HostRefused(f"{argv[0]} cannot be started: {error.strerror}") from error
