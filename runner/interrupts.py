@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import types
     from collections.abc import Callable
 
-_WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 class Interrupts:
@@ -24,7 +24,7 @@ class Interrupts:
         self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        for number in _WATCHED:
+        for number in WATCHED:
             self._previous[number] = signal.signal(number, self._catch)
         return self
 

@@ -7,12 +7,15 @@ import signal
 from getpass import getpass
 from typing import TYPE_CHECKING
 
-from runner.errors import HostRefused, Interrupted
+from runner.errors import HostRefused, Interrupted, Terminated
+from runner.interrupts import WATCHED
 
 if TYPE_CHECKING:
+    import types
     from collections.abc import Callable
 
 _MOST_BYTES = 4096
+_NOTHING = "no password was given: nothing was measured"
 
 
 def from_descriptor(descriptor: int) -> Callable[[], str]:
@@ -31,10 +34,10 @@ def from_terminal() -> str:
     """Ask on the terminal, without echo.
 
     :raises HostRefused: There is none.
-    :raises Interrupted: Ctrl-C.
+    :raises Interrupted, Terminated: A signal, or the end of input.
     """
-    # The run's own handler only notes a signal; here Ctrl-C must end the waiting.
-    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    # The run's own handlers only note a signal; here it must end the waiting.
+    previous = {number: signal.signal(number, _give_up) for number in WATCHED}
     try:
         with open("/dev/tty"):  # noqa: PTH123
             return getpass("[sudo] password: ")
@@ -43,10 +46,15 @@ def from_terminal() -> str:
             "sudo asks for a password, and there is no terminal to ask on",
             hint="--sudo-password-fd N, or a NOPASSWD rule for bpftrace",
         ) from error
-    except (KeyboardInterrupt, EOFError) as error:
-        raise Interrupted("no password was given: nothing was measured") from error
+    except EOFError as error:
+        raise Interrupted(_NOTHING) from error
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _give_up(number: int, _frame: types.FrameType | None) -> None:
+    raise (Terminated if number == signal.SIGTERM else Interrupted)(_NOTHING)
 
 
 def _first_line(descriptor: int) -> str:

@@ -287,3 +287,42 @@ def test_a_recorded_run_replays_to_the_same_tables(tmp_path):
         assert live[name] == again[name]
     assert again["window"].pop("recorded")
     assert live["window"] == again["window"]
+
+
+def test_two_runs_at_once_do_not_disturb_each_other():
+    command = [EBPF_RECIPE, *RUN, "-d", "2s"]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)]
+    for process in processes:
+        output, message = process.communicate(timeout=120)
+        assert process.returncode == 0, message
+        assert json.loads(output)["quality"]["grade"] == "usable"
+
+
+@pytest.mark.parametrize("descriptors", range(3, 33, 2))
+def test_out_of_descriptors_is_a_message_or_a_result(descriptors):
+    script = f"ulimit -n {descriptors}; exec {EBPF_RECIPE} run tcp-retrans -d 100ms"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False)
+    assert "bug of ours" not in done.stderr
+    if done.returncode == 0:
+        assert json.loads(done.stdout)["quality"]["grade"] == "usable"
+    else:
+        assert done.stderr
+        assert done.stdout == ""
+
+
+def test_a_child_of_a_killed_runner_ends_in_a_process_namespace_too():
+    script = f"{EBPF_RECIPE} run tcp-retrans -d 60s & P=$!; sleep 4; kill -9 $P; sleep 1; ps -e -o comm,args | grep -c '[b]pftrace -q'"
+    alone = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", script]
+    done = subprocess.run(alone, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["0"]
+
+
+def test_what_a_command_started_ends_with_it():
+    with started(*RUN, "--", "sh", "-c", "sleep 61.25 & wait; true") as (process, wait_for):
+        wait_for("tracing")
+        time.sleep(0.5)
+        process.terminate()
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+    names = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    assert b"sleep\x0061.25\x00" not in names

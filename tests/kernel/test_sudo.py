@@ -111,14 +111,18 @@ def test_the_terminal_is_asked_and_the_password_is_in_no_process(tmp_path):
     assert json.loads(target.read_text())["window"]["ended_by"] == "interrupt"
 
 
-def test_ctrl_c_at_the_password_ends_it():
+@pytest.mark.parametrize(("number", "code"), [(None, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 130)])
+def test_ctrl_c_or_a_signal_at_the_password_ends_it(number, code):
     terminal = pexpect.spawn(WITH_USER, as_user(*RUN)[1:], encoding="utf-8", timeout=60)
     terminal.expect("password: ")
-    terminal.sendcontrol("c")
+    if number is None:
+        terminal.sendcontrol("c")
+    else:
+        terminal.kill(number)
     terminal.expect("nothing was measured")
     terminal.expect(pexpect.EOF)
     terminal.close()
-    assert terminal.exitstatus == 130
+    assert terminal.exitstatus == code
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
