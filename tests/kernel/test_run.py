@@ -298,7 +298,7 @@ def test_two_runs_at_once_do_not_disturb_each_other():
         assert json.loads(output)["quality"]["grade"] == "usable"
 
 
-@pytest.mark.parametrize("descriptors", range(3, 33, 2))
+@pytest.mark.parametrize("descriptors", [3, 6, 9, 12, 15, 20])
 def test_out_of_descriptors_is_a_message_or_a_result(descriptors):
     script = f"ulimit -n {descriptors}; exec {EBPF_RECIPE} run tcp-retrans -d 100ms"
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False)

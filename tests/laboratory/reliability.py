@@ -81,7 +81,8 @@ class Ending:
         was_killed = trial.way.endswith("SIGKILL") and trial.way.startswith("runner")
         spoke = self.capture is not None or (bool(self.message) and self.exit_code not in (None, 0, 1, 70))
         # Before Python has begun, a signal ends it as it ends any program.
-        was_too_early = self.exit_code is not None and self.exit_code < 0 and trial.moment < EARLY_SECONDS
+        was_ended = self.exit_code is not None and (self.exit_code < 0 or self.exit_code == INTERRUPTED)
+        was_too_early = was_ended and trial.moment < EARLY_SECONDS
         # Who was told by the end of a terminal has nowhere to speak.
         spoke = spoke or (trial.way == "terminal closed" and self.exit_code == INTERRUPTED)
         return not self.left and not self._went_on(trial) and (was_killed or spoke or was_too_early)
@@ -98,8 +99,8 @@ class Ending:
 INTERRUPTED = 130
 REACTION_SECONDS = 1.0
 
-EARLY_SECONDS = 0.5
-"""Python and its modules are loaded: no handler of ours can be there yet."""
+EARLY_SECONDS = 1.5
+"""Until then, on a busy machine, Python and its modules are loaded: no handler of ours need be there."""
 
 
 def trials(seed: int, rounds: int = ROUNDS) -> Iterator[Trial]:
@@ -119,9 +120,8 @@ def trials(seed: int, rounds: int = ROUNDS) -> Iterator[Trial]:
 
 def attempt(trial: Trial) -> Ending:
     """Run it, end it, and look at what is left."""
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
     before = set(_children(os.getpid()))
-    with tempfile.TemporaryDirectory() as folder:
+    with _orphans_are_ours(), tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o777)
         target = Path(folder) / "capture.json"
         run = [
@@ -154,6 +154,20 @@ def attempt(trial: Trial) -> Ending:
             message = said.read().decode(errors="replace").strip()
         capture = json.loads(target.read_bytes()) if target.exists() and target.stat().st_size else None
     return Ending(process.returncode, capture, message, left, ended_at)
+
+
+@contextlib.contextmanager
+def _orphans_are_ours() -> Iterator[None]:
+    """Have processes whose parent ends become our children, so that none is overlooked."""
+    prctl = ctypes.CDLL(None).prctl
+    prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    try:
+        yield
+    finally:
+        prctl(_PR_SET_CHILD_SUBREAPER, 0)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
 
 
 @contextlib.contextmanager
