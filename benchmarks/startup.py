@@ -64,7 +64,7 @@ def attached_by_us(bpftrace: str) -> float:
 def attached_raw(bpftrace: str, program: str) -> float:
     """Return the same for bpftrace alone: until what BEGIN prints is read."""
     binary = find_bpftrace(bpftrace)
-    head, variables = binary.settings(max_map_keys=16384)
+    head, variables = binary.settings(max_map_keys=16384, buffer_pages=None)
     begun = time.perf_counter()
     framed = frame_program(program, head=head, runner=1, scratch_maps=["@owner"], limit_seconds=60)
     with Session(framed, direct_launcher(binary.arguments(), variables)) as session:

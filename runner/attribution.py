@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from runner.bpftrace.messages import read_messages
 from runner.bpftrace.tables import unowned_sockets
 from runner.capture.encode import encode_text
+from runner.capture.rows import row_identity, sorted_rows
 from runner.errors import NotUnderstood
 from runner.host import kernel, processes
 from runner.host.sockets import socket_holders
@@ -15,6 +16,7 @@ from runner.host.sockets import socket_holders
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from runner.bpftrace.dialect import Dialect
     from runner.capture.declaration import TableDeclaration
     from runner.capture.document import ScalarRow, Table
     from runner.host.sockets import Holder
@@ -43,13 +45,13 @@ class SocketWatch:
             self._thread = threading.Thread(target=self._look, name="sockets", daemon=True)
             self._thread.start()
 
-    def holders(self, stdout: bytes) -> dict[int, tuple[Holder, ...]]:
+    def holders(self, stdout: bytes, dialect: Dialect) -> dict[int, tuple[Holder, ...]]:
         """Return the holders of the sockets that bpftrace printed without an owner."""
         if self._thread is None:
             return {}
         self._thread.join()
         try:
-            asked = unowned_sockets(self._declarations, read_messages(stdout))
+            asked = unowned_sockets(self._declarations, read_messages(stdout, dialect), dialect)
         except NotUnderstood:
             return {}  # whoever decodes it will say so
         after = socket_holders() if asked - self._before.keys() else {}
@@ -82,7 +84,7 @@ def attribute(
             continue
         table = by_name[declaration.name]
         table["keys"] = [key for key in table["keys"] if key["name"] != column]
-        rows: dict[tuple[str, ...], ScalarRow] = {}
+        rows: dict[bytes, ScalarRow] = {}
         dropped = 0
         for row in table["rows"]:
             inode = row["key"].pop(column)
@@ -92,12 +94,10 @@ def attribute(
                 continue
             if owners:
                 _name(declaration, row, owners)
-            identity = tuple(str(part) for part in row["key"].values())
-            if identity in rows:
-                rows[identity]["value"] += row["value"]  # type: ignore[typeddict-item]
-            else:
-                rows[identity] = row  # type: ignore[assignment]
-        table["rows"] = sorted(rows.values(), key=lambda row: (-row["value"], str(row["key"])))
+            same = rows.setdefault(row_identity(row), row)  # type: ignore[arg-type]
+            if same is not row:
+                same["value"] += row["value"]  # type: ignore[typeddict-item]
+        table["rows"] = sorted_rows(rows.values())
         for other in declarations:
             if other.total_of == declaration.name:
                 for row in by_name[other.name]["rows"]:

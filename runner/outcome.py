@@ -8,19 +8,21 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from runner.attribution import attribute
-from runner.bpftrace.diagnosis import warnings_of
+from runner.bpftrace.diagnosis import lost_in_all, lost_stacks, unattached_probes, warnings_of
 from runner.bpftrace.frame import END_MAP
 from runner.bpftrace.messages import Messages, read_messages
-from runner.bpftrace.tables import decode_tables
+from runner.bpftrace.recording import rfc3339
+from runner.bpftrace.tables import Context, decode_tables
 from runner.capture.encode import encode_text, new_id
+from runner.capture.quality import grade, problem
 from runner.errors import NotUnderstood
 from runner.recipe.parameters import TaskName, as_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from runner.bpftrace.recording import Moment, Recording
-    from runner.capture.document import Capture, EndedBy, Message, Overhead, Problem, Quality, Table, Window
+    from runner.bpftrace.recording import Recording
+    from runner.capture.document import Capture, EndedBy, Message, Overhead, Problem, Table, Window
     from runner.host.sockets import Holder
     from runner.plan import Plan
     from runner.recipe.model import Recipe
@@ -32,8 +34,6 @@ SCHEMA: Final = "ebpf-recipe/capture/v1"
 _LEAST_SAMPLES = 0.98
 _DEVIATIONS = 3
 """Fewer than this share of the expected samples, and more standard deviations away from it, is too few."""
-
-_UPDATE_HELPERS = frozenset({"map_update_elem"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +73,18 @@ class Outcome:
 def _capture(outcome: Outcome) -> Capture:
     plan, recording = outcome.plan, outcome.recording
     recipe = plan.loaded.recipe
-    messages = read_messages(bytes(recording.stdout))
+    messages = read_messages(bytes(recording.stdout), plan.bpftrace.dialect, recording.errors)
     declarations = [output.declaration() for output in recipe.outputs]
     is_whole = messages.maps.get(END_MAP) == ("map", recording.end_value)
-    tables, problems = decode_tables(
-        declarations, messages, plan.facts.byteorder, outcome.room, is_whole=is_whole
-    )
+    context = Context(plan.bpftrace.dialect, plan.facts.byteorder, outcome.room, is_whole, recording.time_of)
+    tables, problems = decode_tables(declarations, messages, context)
     attribute(declarations, tables, outcome.holders, _wanted(plan.values))
     problems = [
         *outcome.problems,
         *_run_problems(outcome, messages, is_whole=is_whole),
         *problems,
         *_dropped_samples(outcome, tables),
+        *_missing_ticks(outcome, tables),
     ]
     identity = new_id()
     facts = plan.facts
@@ -115,7 +115,7 @@ def _capture(outcome: Outcome) -> Capture:
             "boot_id": facts.boot_id,
         },
         "window": _window(outcome),
-        "quality": _grade(problems, is_whole=is_whole),
+        "quality": {"grade": grade(problems), "problems": problems},
         "overhead": outcome.overhead,
         "tables": tables,
         "events": [],
@@ -130,14 +130,35 @@ def _dropped_samples(outcome: Outcome, tables: list[Table]) -> Iterator[Problem]
     if sampling is None or outcome.busy_seconds is None:
         return
     expected = sampling.hertz * outcome.busy_seconds
-    rows = next(table["rows"] for table in tables if table["name"] == sampling.table)
-    seen = sum(row["value"] for row in rows)  # type: ignore[typeddict-item]
+    seen = _count_of(tables, sampling.table)
     if seen < expected * _LEAST_SAMPLES - _DEVIATIONS * math.sqrt(expected):
-        yield {
-            "code": "samples-dropped",
-            "count": round(expected) - seen,
-            "detail": f"{seen} of {expected:.0f} samples came: the rest fell into other BPF programs",
-        }
+        yield problem(
+            "samples-dropped",
+            round(expected) - seen,
+            f"{seen} of {expected:.0f} samples came: the rest fell into other BPF programs",
+        )
+
+
+def _missing_ticks(outcome: Outcome, tables: list[Table]) -> Iterator[Problem]:
+    """Compare the program's intervals with the length of the window."""
+    ticks, recording = outcome.plan.loaded.recipe.ticks, outcome.recording
+    if ticks is None or recording.attached is None or recording.ended is None:
+        return
+    window_ms = (recording.ended.clock_ns - recording.attached.clock_ns) / 1e6
+    # The last one may fall into the moment at which the window ends.
+    expected = int(window_ms / ticks.milliseconds) - 1
+    seen = _count_of(tables, ticks.table)
+    if seen < expected:
+        yield problem(
+            "ticks-missing",
+            expected - seen,
+            f"{seen} of {expected} intervals of {ticks.milliseconds} ms came: others ran meanwhile",
+        )
+
+
+def _count_of(tables: list[Table], name: str) -> int:
+    rows = next(table["rows"] for table in tables if table["name"] == name)
+    return sum(row["value"] for row in rows)  # type: ignore[typeddict-item]
 
 
 def _wanted(values: Mapping[str, tuple[Value, ...]]) -> Callable[[Holder], bool]:
@@ -166,10 +187,10 @@ def _window(outcome: Outcome) -> Window:
     assert attached is not None
     assert ended is not None
     window: Window = {
-        "started_at": _timestamp(recording.started),
-        "attached_at": _timestamp(attached),
-        "ended_at": _timestamp(ended),
-        "duration_seconds": round((ended.monotonic_ns - attached.monotonic_ns) / 1e9, 6),
+        "started_at": rfc3339(recording.started.wall),
+        "attached_at": rfc3339(attached.wall),
+        "ended_at": rfc3339(ended.wall),
+        "duration_seconds": round((ended.clock_ns - attached.clock_ns) / 1e9, 6),
         "ended_by": outcome.ended_by,
     }
     if outcome.workload is not None:
@@ -182,50 +203,55 @@ def _window(outcome: Outcome) -> Window:
     return window
 
 
-def _timestamp(moment: Moment) -> str:
-    return moment.wall.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def _how_ended(exit_code: int | None) -> str:
     return f"signal {-exit_code}" if exit_code is not None and exit_code < 0 else f"exit {exit_code}"
 
 
 def _run_problems(outcome: Outcome, messages: Messages, *, is_whole: bool) -> Iterator[Problem]:
     recording, ended_by, workload = outcome.recording, outcome.ended_by, outcome.workload
+    stderr = bytes(recording.stderr)
     if not is_whole:
         how = _how_ended(recording.exit_code)
-        yield {
-            "code": "output-incomplete",
-            "count": None,
-            "detail": f"bpftrace ({how}) did not print its last map: what stands before it may be missing",
-        }
-    if messages.lost_events:
-        yield {
-            "code": "lost-events",
-            "count": messages.lost_events,
-            "detail": "bpftrace had no room for events; maps are not concerned",
-        }
+        yield problem(
+            "output-incomplete",
+            None,
+            f"bpftrace ({how}) did not print its last map: what stands before it may be missing",
+        )
+    unattached = unattached_probes(stderr)
+    if unattached:
+        yield problem("probes-not-attached", len(unattached), f"not attached: {', '.join(unattached)}")
+    lost = max(messages.lost_events, lost_in_all(stderr))
+    if lost:
+        yield problem("lost-events", lost, "bpftrace had no room for what it had to print")
+    stacks = lost_stacks(stderr)
+    if stacks:
+        yield problem("stacks-lost", stacks, "bpftrace could not find stacks that it had stored")
+    yield from _errors(messages)
+    if messages.repaired:
+        yield problem("repaired", messages.repaired, "numbers that bpftrace printed in hexadecimal")
     code = workload.exit_code if workload is not None else 0
     if ended_by == "workload" and code != 0:
-        yield {
-            "code": "workload-failed",
-            "count": None,
-            "detail": f"the command failed ({_how_ended(code)}): this is not the load that was meant",
-        }
-    updates = sum(1 for helper, _ in messages.helper_errors if helper in _UPDATE_HELPERS)
-    if updates:
-        yield {
-            "code": "map-updates-failed",
-            "count": updates,
-            "detail": "the kernel refused map updates: a map is full",
-        }
+        yield problem(
+            "workload-failed",
+            None,
+            f"the command failed ({_how_ended(code)}): this is not the load that was meant",
+        )
 
 
-def _grade(problems: list[Problem], *, is_whole: bool) -> Quality:
-    return {
-        "grade": "void" if not is_whole else "degraded" if problems else "usable",
-        "problems": problems,
-    }
+def _errors(messages: Messages) -> Iterator[Problem]:
+    """Say what the kernel refused; that a map was full is said of the map."""
+    for kind, code in (("helper_error", "helper-errors"), ("runtime_error", "runtime-errors")):
+        found = {
+            error: times
+            for error, times in messages.errors.items()
+            if error.kind == kind and not error.is_full_map and not error.is_harmless
+        }
+        if found:
+            each = ", ".join(
+                f"{error.helper or error.text} ({error.text or error.code}) at {error.place}: {times}"
+                for error, times in found.items()
+            )
+            yield problem(code, sum(found.values()), each)
 
 
 def _other_messages(messages: Messages, recording: Recording) -> Iterator[Message]:

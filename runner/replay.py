@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 from runner.bpftrace.recording import read_recording, write_recording
 from runner.bpftrace.version import Bpftrace
 from runner.capture.document import EndedBy, Overhead, Problem  # noqa: TC001  # pydantic reads them
+from runner.capture.quality import RULES
 from runner.errors import NotUnderstood, ValueRefused
 from runner.host.facts import HostFacts  # noqa: TC001  # likewise
 from runner.host.sockets import Holder
@@ -92,6 +93,11 @@ def replay(loaded: LoadedRecipe, values: Mapping[str, tuple[Value, ...]], path: 
         raise NotUnderstood(f"{path} is not a whole recording: {where}: {first['msg']}") from error
     if run["recipe"] != loaded.recipe.id:
         raise ValueRefused(f"{path} is a recording of {run['recipe']!r}, not of {loaded.recipe.id!r}")
+    unknown = {each["code"] for each in run["problems"]} - RULES.keys()
+    if unknown:
+        raise NotUnderstood(
+            f"{path} has problems that this release does not know: {', '.join(sorted(unknown))}"
+        )
     facts = run["facts"]
     unasked = {guard.probe for guard in loaded.recipe.guards() if guard.probe} - facts.probes.keys()
     version = _RELEASE.fullmatch(facts.bpftrace)

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import math
+import mmap
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from runner.attribution import SocketWatch
+from runner.bpftrace.attachment import missing_probes
 from runner.bpftrace.frame import END_MAP, LIMIT_MAP, frame_program
 from runner.bpftrace.launch import direct_launcher
-from runner.bpftrace.messages import read_message
+from runner.bpftrace.messages import Pairs, read_message
 from runner.bpftrace.recording import Moment, Recording
 from runner.bpftrace.session import PASSWORD_WANTED, Session
+from runner.capture.quality import problem
 from runner.errors import Interrupted, Terminated
 from runner.host import kernel, processes
+from runner.host.bpf import probe_names
 from runner.interrupts import Interrupts
 from runner.outcome import Outcome
 from runner.overhead import Meter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from runner.bpftrace.elevation import Elevation
+    from runner.capture.declaration import TableDeclaration
     from runner.capture.document import EndedBy, Problem
     from runner.overhead import Extent
     from runner.plan import Plan
@@ -34,11 +39,8 @@ DEFAULT_MAP_KEYS = 4096
 LIMIT_SPARE_SECONDS = 10
 """How long after the end of the window bpftrace ends itself, where the runner does not end it."""
 
-_TRACER_STOPPED: Problem = {
-    "code": "tracer-stopped",
-    "count": None,
-    "detail": "bpftrace was stopped (SIGSTOP) when the window ended; maps were counted meanwhile",
-}
+_ROW_BYTES = 1280
+"""Most that a row with a stack takes in bpftrace's buffer: 127 addresses and what is printed beside them."""
 
 
 class Watcher:
@@ -64,6 +66,7 @@ def execute(
     duration_seconds: float | None,
     workload: Workload | None = None,
     max_map_keys: int | None = None,
+    buffer_pages: int | None = None,
     interrupts: Interrupts | None = None,
     elevation: Elevation | None = None,
     extent: Extent = "slices",
@@ -75,6 +78,8 @@ def execute(
     The window starts when the last probe is attached and ends by duration, by the end of the
     workload, by SIGINT or SIGTERM, or with bpftrace itself.
 
+    :param max_map_keys: Room in each map, else the recipe's or bpftrace's own.
+    :param buffer_pages: Pages of the buffer for what bpftrace prints, a power of two, else its own.
     :param interrupts: Who watches for signals; without it the run does.
     :param elevation: How bpftrace gets the privilege that we lack.
     :param extent: In how much of the window run times are counted.
@@ -88,17 +93,22 @@ def execute(
     progress = outputs[recipe.progress].map if recipe.progress and watch_events else None
     limit = None if duration_seconds is None else math.ceil(duration_seconds) + LIMIT_SPARE_SECONDS
     room = max_map_keys or recipe.max_map_keys
-    head, variables = plan.bpftrace.settings(max_map_keys=room)
+    declarations = [output.declaration() for output in recipe.outputs]
+    row_maps = _row_maps(declarations, plan)
+    if row_maps and buffer_pages is None:
+        buffer_pages = _pages((room or DEFAULT_MAP_KEYS) * _ROW_BYTES)
+    head, variables = plan.bpftrace.settings(max_map_keys=room, buffer_pages=buffer_pages)
     framed = frame_program(
         plan.program.text,
         head=head,
         runner=processes.own_pid_in_kernel(),
         scratch_maps=recipe.scratch_maps,
+        row_maps=row_maps,
         progress_map=progress,
         limit_seconds=limit,
     )
     launch = (elevation.launcher if elevation else direct_launcher)(plan.bpftrace.arguments(), variables)
-    sockets = SocketWatch([output.declaration() for output in recipe.outputs])
+    sockets = SocketWatch(declarations)
 
     with (
         nullcontext(interrupts) if interrupts else Interrupts() as signals,
@@ -116,7 +126,9 @@ def execute(
                 session.stop()
                 raise _interrupted(reason)
             watcher.attached()
-            meter = Meter(_tracer_of(session.pid), extent=extent)
+            tracer = _tracer_of(session.pid)
+            unattached = _unattached(plan.program.text, tracer)
+            meter = Meter(tracer, extent=extent)
             busy_before = kernel.busy_seconds()
             meter.start()
             if workload is not None:
@@ -124,15 +136,25 @@ def execute(
             reason = session.wait(duration_seconds)
             busy = kernel.busy_seconds() - busy_before
             overhead = meter.stop()
-            is_stopped = processes.is_stopped(_tracer_of(session.pid))
+            is_stopped = processes.is_stopped(tracer)
             watcher.ending()
             recording = session.stop()
         finally:
             if workload is not None:
                 workload.end()
     ended_by, problems = _ending(reason, recording, limit)
+    if unattached:
+        problems.append(
+            problem("probes-not-attached", len(unattached), f"not attached: {', '.join(unattached)}")
+        )
     if is_stopped:
-        problems.append(_TRACER_STOPPED)
+        problems.append(
+            problem(
+                "tracer-stopped",
+                None,
+                "bpftrace was stopped (SIGSTOP) when the window ended; maps were counted meanwhile",
+            )
+        )
     spared = {probe.rpartition(":")[2] for probe in recipe.bookkeeping}
     missed = {probe: count for probe, count in meter.misses.items() if probe not in spared}
     if missed:
@@ -145,7 +167,7 @@ def execute(
         problems=tuple(problems),
         overhead=overhead,
         busy_seconds=busy,
-        holders=sockets.holders(bytes(recording.stdout)),
+        holders=sockets.holders(bytes(recording.stdout), plan.bpftrace.dialect),
         workload=workload,
     )
 
@@ -157,19 +179,40 @@ def _tracer_of(pid: int) -> int:
     )
 
 
+def _row_maps(declarations: Sequence[TableDeclaration], plan: Plan) -> list[str]:
+    """Return the maps whose keys hold symbols that anybody may name, where printing a map damages them."""
+    if not plan.bpftrace.dialect.drops_spaces_of_keys:
+        return []
+    return [each.map for each in declarations if any(key.type == "user-stack" for key in each.keys)]
+
+
+def _pages(size: int) -> int:
+    """Return how many pages hold so many bytes: a power of two."""
+    return 1 << max(0, math.ceil(size / mmap.PAGESIZE) - 1).bit_length()
+
+
+def _unattached(program: str, tracer: int) -> list[str]:
+    """Return the program's probes that the kernel does not have, as far as we may ask it."""
+    try:
+        names = probe_names(tracer)
+    except OSError:
+        return []
+    return missing_probes(program, names.values()) if names else []
+
+
 def _ending(reason: str, recording: Recording, limit: int | None) -> tuple[EndedBy, list[Problem]]:
     """Return what ended the window, and what is to be said of that."""
-    if limit is not None and LIMIT_MAP.encode() in recording.stdout and recording.attached is not None:
+    if limit is not None and recording.attached is not None and recording.has_printed(LIMIT_MAP):
         moment = recording.attached
         recording.ended = Moment(
-            moment.monotonic_ns + limit * 1_000_000_000, moment.wall + timedelta(seconds=limit)
+            moment.clock_ns + limit * 1_000_000_000, moment.wall + timedelta(seconds=limit)
         )
         return "limit", [
-            {
-                "code": "runner-stalled",
-                "count": None,
-                "detail": f"the runner did not end the window in time; bpftrace ended itself after {limit} s",
-            }
+            problem(
+                "runner-stalled",
+                None,
+                f"the runner did not end the window in time; bpftrace ended itself after {limit} s",
+            )
         ]
     match reason:
         case "timeout":
@@ -178,16 +221,14 @@ def _ending(reason: str, recording: Recording, limit: int | None) -> tuple[Ended
             return "workload", []
         case "flood":
             return "limit", [
-                {
-                    "code": "output-limit",
-                    "count": recording.dropped_bytes,
-                    "detail": "bpftrace printed more than is kept, and was ended; so many bytes were dropped",
-                }
+                problem(
+                    "output-limit",
+                    recording.dropped_bytes,
+                    "bpftrace printed more than is kept, and was ended; so many bytes were dropped",
+                )
             ]
-        case "ended" if END_MAP.encode() in recording.stdout and recording.exit_code == 0:
-            return "interrupt", [
-                {"code": "ended-early", "count": None, "detail": "somebody else ended bpftrace"}
-            ]
+        case "ended" if recording.exit_code == 0 and recording.has_printed(END_MAP):
+            return "interrupt", [problem("ended-early", None, "somebody else ended bpftrace")]
         case "ended":
             return "crash", []
         case _:
@@ -196,11 +237,11 @@ def _ending(reason: str, recording: Recording, limit: int | None) -> tuple[Ended
 
 def _missed(by_probe: Mapping[str, int]) -> Problem:
     probes = ", ".join(f"{probe or 'a probe'} {count}" for probe, count in sorted(by_probe.items()))
-    return {
-        "code": "missed-events",
-        "count": sum(by_probe.values()),
-        "detail": f"the kernel left out events that came while another BPF program ran there ({probes})",
-    }
+    return problem(
+        "missed-events",
+        sum(by_probe.values()),
+        f"the kernel left out events that came while another BPF program ran there ({probes})",
+    )
 
 
 def _count_listener(progress_map: str, watcher: Watcher) -> Callable[[bytes], None]:
@@ -211,7 +252,7 @@ def _count_listener(progress_map: str, watcher: Watcher) -> Callable[[bytes], No
             return
         message = read_message(line)
         data = message.get("data") if message is not None else None
-        count = data.get(progress_map) if data is not None else None
+        count = data.get(progress_map) if isinstance(data, Pairs) else None
         if isinstance(count, int):
             watcher.counted(count)
 

@@ -6,9 +6,10 @@ import re
 
 import pytest
 
+from runner.bpftrace.dialect import Dialect
 from runner.bpftrace.frame import END_MAP
 from runner.bpftrace.messages import read_messages
-from runner.bpftrace.tables import decode_tables
+from runner.bpftrace.tables import Context, decode_tables
 from runner.host.facts import HostFacts
 from runner.recipe.catalogue import find_recipe, recipe_ids
 from runner.recipe.parameters import PARAMETER_TYPES, TARGET_FILTERS, parse_values
@@ -113,7 +114,9 @@ def test_every_value_given_changes_the_program(loaded):
 @recipes
 def test_an_empty_run_decodes_to_empty_tables(loaded):
     declarations = [output.declaration() for output in loaded.recipe.outputs]
-    tables, problems = decode_tables(declarations, read_messages(b""), "little", 4096)
+    tables, problems = decode_tables(
+        declarations, read_messages(b"", Dialect()), Context(Dialect(), "little", 4096)
+    )
     assert problems == []
     for table in tables:
         assert table["rows"] in ([], [{"key": {}, "value": 0}])

@@ -26,8 +26,8 @@ def damaged(document, path, value):
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        (["attached"], None), (["ended"], None), (["attached", "monotonic_ns"], None),
-        (["attached", "monotonic_ns"], "5"), (["attached", "wall"], 5), (["facts", "bpftrace"], "new"),
+        (["attached"], None), (["ended"], None), (["attached", "clock_ns"], None),
+        (["attached", "clock_ns"], "5"), (["attached", "wall"], 5), (["facts", "bpftrace"], "new"),
         (["facts", "bpftrace"], 5), (["facts", "probes"], []), (["facts", "probes"], {}), (["facts", "cpus"], ...),
         (["ended_by"], "banana"), (["room"], "x"), (["exit_code"], "x"), (["end_value"], None),
         (["holders"], {"x": []}), (["holders"], {"5": [{"pid": 1, "name": "?"}]}), (["problems"], [5]),

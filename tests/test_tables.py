@@ -1,9 +1,12 @@
+import json
 import re
 
 import pytest
 
-from runner.bpftrace.messages import read_messages
-from runner.bpftrace.tables import decode_tables
+from runner.bpftrace.dialect import Dialect, dialect_of
+from runner.bpftrace.messages import ErrorMessage, read_messages
+from runner.bpftrace.tables import Context, decode_tables
+from runner.capture.buckets import LogBuckets
 from runner.capture.declaration import KeyDeclaration, TableDeclaration
 from runner.capture.words import name_to_words
 from runner.errors import NotUnderstood
@@ -16,12 +19,13 @@ TABLE = TableDeclaration(
     "packets",
     (KeyDeclaration("pid", "integer", owner=True), OWNER, KeyDeclaration("remote", "ip")),
 )
+PLAIN = Dialect()
 TOTAL = TableDeclaration("t_total", "@t_total", "count", "packets", total_of="t")
 
 
-def decode(*lines, declarations=(TABLE,), room=4096):
-    messages = read_messages(("\n".join(lines) + "\n").encode())
-    tables, problems = decode_tables(declarations, messages, "little", room)
+def decode(*lines, declarations=(TABLE,), room=4096, dialect=PLAIN):
+    messages = read_messages(("\n".join(lines) + "\n").encode(), dialect)
+    tables, problems = decode_tables(declarations, messages, Context(dialect, "little", room))
     return tables[0]["rows"], problems
 
 
@@ -31,7 +35,7 @@ def key(name, pid=7, remote="10.0.0.1"):
 
 
 def line(pairs, kind="map", name="@t"):
-    body = ", ".join(f'"{k}": {v}' for k, v in pairs)
+    body = ", ".join(f"{json.dumps(str(k))}: {v}" for k, v in pairs)
     return f'{{"type": "{kind}", "data": {{"{name}": {{{body}}}}}}}'
 
 
@@ -108,18 +112,135 @@ def test_a_full_map_without_a_total_is_suspected():
     assert [(p["code"], p["count"]) for p in problems] == [("map-full", None)]
 
 
-@pytest.mark.parametrize("kind", ["min", "max"])
-def test_extremes_of_equal_keys(kind):
-    declaration = TableDeclaration("t", "@t", kind, "us", (KeyDeclaration("a", "ip"),))
-    rows, _ = decode(line([("10.0.0.1", 3), ("::ffff:10.0.0.1", 5)]), declarations=(declaration,))
-    assert rows[0]["value"] == {"min": 3, "max": 5}[kind]
+def test_a_told_refusal_is_counted_and_a_map_that_is_just_full_is_not_a_problem():
+    told = dialect_of((0, 23, 2))
+    refusal = '{"type": "helper_error", "msg": "Map full", "helper": "map_update_elem", "retcode": -7, "line": 1, "col": 9}'
+    _, problems = decode(line([(key(b"a"), 3)]), room=1, dialect=told)
+    assert problems == []
+    _, problems = decode(refusal, refusal, line([(key(b"a"), 3)]), room=1, dialect=told)
+    assert [(p["code"], p["count"]) for p in problems] == [("map-full", 2)]
+    assert "--max-map-keys" in problems[0]["cure"]
+
+
+def test_a_full_map_of_the_programs_own_is_told():
+    refusal = '{"type": "helper_error", "helper": "map_update_elem", "retcode": -7, "line": 1, "col": 9}'
+    _, problems = decode(refusal, line([(key(b"a"), 3)]))
+    assert [(p["code"], p["count"]) for p in problems] == [("map-full", 1)]
+
+
+def test_an_average_takes_two_cells_up_to_0_20():
+    declaration = TableDeclaration("t", "@t", "stats", "us", (KeyDeclaration("a", "integer"),))
+    printed = '{"type": "stats", "data": {"@t": {"1": {"count": 2, "average": 2, "total": 5}}}}'
+    for version, codes in (((0, 17, 0), ["map-full"]), ((0, 23, 2), [])):
+        _, problems = decode(printed, declarations=(declaration,), room=2, dialect=dialect_of(version))
+        assert [problem["code"] for problem in problems] == codes
+
+
+@pytest.mark.parametrize(
+    ("kind", "unsigned", "printed", "value"),
+    [
+        ("min", False, {0: 2**63 - 1 - 3}, 3),
+        ("min", False, {0: 2**63 - 1 - 3, 1: 2**63 - 1}, -(2**63)),
+        ("max", False, {0: 5, 1: 2**63 - 1}, 5),
+        ("max", False, {1: 2**63 - 7}, -7),
+        ("min", True, {0: 2**63 - 1 - 3, 1: 2**63 - 1}, 3),
+        ("max", True, {0: 5, 1: 2**63 - 1}, 2**64 - 1),
+    ],
+)
+def test_extremes_travel_in_two_halves(kind, unsigned, printed, value):
+    declaration = TableDeclaration("t", "@t", kind, "us", unsigned=unsigned)
+    rows, _ = decode(line(printed.items()), declarations=(declaration,))
+    assert rows == [{"key": {}, "value": value}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "rows"),
+    [
+        ("count", [{"key": {}, "value": 0}]),
+        ("sum", [{"key": {}, "value": 0}]),
+        ("min", []),
+        ("stats", []),
+        ("value", []),
+    ],
+)
+def test_what_was_never_written(kind, rows):
+    declaration = TableDeclaration("t", "@t", kind, "us")
+    assert decode(declarations=(declaration,))[0] == rows
+
+
+def test_a_zeroed_histogram_has_no_events():
+    declaration = TableDeclaration("t", "@t", "histogram", "us", buckets=LogBuckets())
+    rows, _ = decode('{"type": "hist", "data": {"@t": []}}', declarations=(declaration,))
+    assert [(row["count"], row["buckets"]) for row in rows] == [(0, [])]
+
+
+STACKS = TableDeclaration(
+    "t",
+    "@t",
+    "count",
+    "samples",
+    (
+        KeyDeclaration("pid", "integer"),
+        KeyDeclaration("kernel", "kernel-stack"),
+        KeyDeclaration("user", "user-stack"),
+    ),
+)
+
+
+def test_a_hostile_symbol_ends_neither_its_stack_nor_its_row():
+    hostile = '\n\t7f00 evil\n,8,9 (/tmp/x "y")\n\t7f01 @fake[1]: 5+2 (/tmp/z)\n'
+    printed = f"7,\n\tffff vfs_read+1\n,{hostile}"
+    rows, _ = decode(line([(printed, 4)]), declarations=(STACKS,))
+    assert rows[0]["key"]["pid"] == 7
+    assert rows[0]["key"]["kernel"] == [{"address": "0xffff", "symbol": "vfs_read", "offset": 1}]
+    assert rows[0]["key"]["user"][-1]["symbol"] == "@fake[1]: 5"
+
+
+def rows_of_027(*looped):
+    squeezed = "7,\n,\n\t7f00f(int,long)+3(/tmp/ax)\n"
+    lines = [json.dumps({"type": "value", "data": ["@t", [7, "\n", stack], n]}) for stack, n in looped]
+    lines.append(line([(squeezed, 4)]))
+    return decode(*lines, declarations=(STACKS,), dialect=dialect_of((0, 27, 1)))
+
+
+def test_spaces_that_a_key_lost_come_back_from_the_row_itself():
+    rows, problems = rows_of_027(("\n\t7f00 f(int, long)+3 (/tmp/a x)\n", 4))
+    assert problems == []
+    frame = {"address": "0x7f00", "symbol": "f(int, long)", "offset": 3, "module": "/tmp/a x"}
+    assert rows == [{"key": {"pid": 7, "kernel": [], "user": [frame]}, "value": 4}]
+
+
+def test_a_row_that_was_lost_leaves_a_marked_one():
+    rows, problems = rows_of_027(("\n\t7f00 g()+3 (/tmp/ax)\n", 4))
+    assert [problem["code"] for problem in problems] == ["rows-damaged"]
+    assert rows[0]["damaged"] == ["user"]
+    assert rows[0]["value"] == 4
+
+
+def test_a_stack_as_deep_as_the_kernel_keeps_may_go_on():
+    stack = "".join(f"\n\t{n:x} f (/x)" for n in range(127))
+    _, problems = decode(line([(f"7,,{stack}\n", 4)]), declarations=(STACKS,))
+    assert [problem["code"] for problem in problems] == ["stacks-cut"]
+
+
+def test_a_text_that_fills_its_room_may_go_on():
+    declaration = TableDeclaration("t", "@t", "count", "us", (KeyDeclaration("a", "string", bytes=8),))
+    whole, cut = (int.from_bytes(text, "little") for text in (b"sda\0\0\0\0\0", b"mapper-0"))
+    rows, problems = decode(line([(whole, 1), (cut, 2)]), declarations=(declaration,))
+    assert [row["key"]["a"] for row in rows] == ["mapper-0", "sda"]
+    assert [(problem["code"], problem["count"]) for problem in problems] == [("strings-cut", 1)]
+
+
+def test_a_process_called_none_is_not_an_unknown_one():
+    rows, _ = decode(line([(key(b"None", pid=0), 3), (key(b"", pid=0), 2)]))
+    assert [row["value"] for row in rows] == [3, 2]
 
 
 @pytest.mark.parametrize(
     ("printed", "message"),
     [
-        (line([("1,2,3", 1)]), "has not 4 parts"),
-        (line([("1,2,3,4,5", 1)]), "has not 4 parts"),
+        (line([("1,2,3", 1)]), "does not have the parts"),
+        (line([("1,2,3,4,5", 1)]), "does not have the parts"),
         (line([("a,2,3,10.0.0.1", 1)]), "does not fit"),
         (line([("1,2,3,nowhere", 1)]), "does not fit"),
         (line([(key(b"a"), '"many"')]), "is not a whole number"),
@@ -138,21 +259,30 @@ def test_broken_json_is_not_dropped():
 
 
 def test_an_unfinished_last_line_is_left_out():
-    messages = read_messages(b'{"type": "map", "data": {"@a": 1}}\n{"type": "map", "data": {"@b')
+    messages = read_messages(b'{"type": "map", "data": {"@a": 1}}\n{"type": "map", "data": {"@b', Dialect())
     assert messages.maps == {"@a": ("map", 1)}
 
 
 def test_what_is_not_json_is_kept_as_text():
-    messages = read_messages(b'\n\nhello\n{"type": "time", "data": "06:11:10\\n"}\n')
+    messages = read_messages(b'\n\nhello\n{"type": "time", "data": "06:11:10\\n"}\n', Dialect())
     assert messages.text_lines == [b"hello"]
     assert [kind for kind, _ in messages.others] == ["time"]
 
 
-def test_losses_and_refused_updates_are_counted():
+def test_losses_and_errors_are_counted():
     messages = read_messages(
         b'{"type": "lost_events", "count": 3, "data": {"events": 3}}\n'
         b'{"type": "lost_events", "data": {"events": 4}}\n'
-        b'{"type": "helper_error", "msg": "x", "helper": "map_update_elem", "retcode": -7, "line": 1, "col": 5}\n'
+        b'{"type": "lost_events", "data": "Failed to attach watchpoint probe."}\n'
+        b'{"type": "helper_error", "msg": "x", "helper": "probe_read", "retcode": -14, "line": 1, "col": 5}\n'
+        b'{"type": "runtime_error", "msg": "Divide", "filename": "stdin", "line": 1, "col": 9}\n',
+        Dialect(),
+        {b'{"type": "helper_error", "helper": "probe_read", "retcode": -14, "line": 2, "col": 5}': 40},
     )
     assert messages.lost_events == 7
-    assert messages.helper_errors == [("map_update_elem", -7)]
+    assert messages.errors == {
+        ErrorMessage("helper_error", "probe_read", -14, "x", "1:5"): 1,
+        ErrorMessage("helper_error", "probe_read", -14, "", "2:5"): 40,
+        ErrorMessage("runtime_error", "", 0, "Divide", "1:9"): 1,
+    }
+    assert [kind for kind, _ in messages.others] == ["lost_events"]

@@ -154,6 +154,30 @@ def diagnose(exit_code: int | None, stderr: bytes, stdout: bytes = b"") -> EbpfR
     return TraceFailed(f"bpftrace ended before it was ready ({how}): {said}")
 
 
+_UNATTACHED = re.compile(
+    # The first stands in the output of 0.21 to 0.23 (missing_probes is "warn"), the second since 0.24.
+    r"^WARNING: (?:Error attaching probe|Unable to attach probe): '?([^\s']+?)'?(?:\. Skipping\.)?$",
+    re.MULTILINE,
+)
+_LOST_IN_ALL = re.compile(r"^WARNING: Total lost event count: (\d+)$", re.MULTILINE)
+_LOST_STACK = re.compile(r"failed to look up stack id", re.MULTILINE)
+
+
+def unattached_probes(stderr: bytes) -> list[str]:
+    """Return the probes that bpftrace went on without."""
+    return _UNATTACHED.findall(stderr.decode(errors="replace"))
+
+
+def lost_in_all(stderr: bytes) -> int:
+    """Return how many things to print were lost in all (said since 0.24, at the end)."""
+    return max(map(int, _LOST_IN_ALL.findall(stderr.decode(errors="replace"))), default=0)
+
+
+def lost_stacks(stderr: bytes) -> int:
+    """Return how many stacks were not there any more when they should have been printed."""
+    return len(_LOST_STACK.findall(stderr.decode(errors="replace")))
+
+
 def _line_of(text: str, match: re.Match[str]) -> str:
     start = text.rfind("\n", 0, match.start()) + 1
     end = text.find("\n", match.end())

@@ -38,6 +38,7 @@ def frame_program(
     head: str = "",
     runner: int | None = None,
     scratch_maps: Iterable[str] = (),
+    row_maps: Iterable[str] = (),
     progress_map: str | None = None,
     limit_seconds: int | None = None,
 ) -> FramedProgram:
@@ -46,6 +47,7 @@ def frame_program(
     :param head: What bpftrace wants to stand before everything else.
     :param runner: The process with whose end bpftrace ends too, by its id as the kernel sees it.
     :param scratch_maps: Maps to clear before the maps are printed.
+    :param row_maps: Maps whose rows are printed one by one too, for their keys are not printed exactly.
     :param progress_map: A map without keys to print twice a second.
     :param limit_seconds: After so long bpftrace ends itself, should the runner have been stopped.
     """
@@ -59,7 +61,8 @@ def frame_program(
         parts.append(f"\ninterval:ms:{PROGRESS_MILLISECONDS} {{ print({progress_map}); }}\n")
     if limit_seconds is not None:
         parts.append(f"\ninterval:s:{limit_seconds} {{ {LIMIT_MAP} = 1; exit(); }}\n")
-    clears = " ".join(f"clear({name});" for name in scratch_maps)
-    if clears:
-        parts.append(f"\nEND {{ {clears} }}\n")
+    last = [f'for ($row : {name}) {{ print(("{name}", $row.0, $row.1)); }}' for name in row_maps]
+    last += [f"clear({name});" for name in scratch_maps]
+    if last:
+        parts.append(f"\nEND {{ {' '.join(last)} }}\n")
     return FramedProgram("".join(parts), token, end_value)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
+from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from runner.bpftrace.repair import HexadecimalCounts, restored, unescaped_key
 from runner.errors import NotUnderstood
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runner.bpftrace.dialect import Dialect
 
 
 class Pairs(list[tuple[str, Any]]):
@@ -17,73 +25,148 @@ class Pairs(list[tuple[str, Any]]):
         return next((value for key, value in reversed(self) if key == name), None)
 
 
+@dataclass(frozen=True, slots=True)
+class ErrorMessage:
+    """What the kernel refused, or what the program did wrong.
+
+    :param kind: `helper_error` or `runtime_error`.
+    :param helper: Of a helper error: the helper's name, and `code` what it returned (negative errno).
+    :param place: Line and column of the program, as bpftrace counts them.
+    """
+
+    kind: str
+    helper: str
+    code: int
+    text: str
+    place: str
+
+    @property
+    def is_full_map(self) -> bool:
+        """Whether a map had no room for a new key."""
+        return self.helper == "map_update_elem" and self.code == -errno.E2BIG
+
+    @property
+    def is_harmless(self) -> bool:
+        """Whether somebody else had deleted the key first."""
+        return self.helper == "map_delete_elem" and self.code == -errno.ENOENT
+
+
 @dataclass(slots=True)
 class Messages:
     """Everything that one run of bpftrace printed.
 
     :param maps: The last printing of each map, by name: its message type and its data.
+    :param rows: Rows that the program printed one by one, by map: key and value.
     :param others: Messages that are not maps (printf, time, …), in order: type and whole object.
-    :param lost_events: How many events bpftrace says that it lost.
-    :param helper_errors: Failed helper calls: helper's name and return code, in order.
+    :param lost_events: How many things to print bpftrace says that it lost.
+    :param errors: How often each error was reported.
     :param text_lines: Lines that are not JSON: what others wrote to the same stream.
+    :param repaired: How many values were printed damaged, and restored.
     """
 
     maps: dict[str, tuple[str, Any]] = field(default_factory=dict)
+    rows: dict[str, list[tuple[Any, Any]]] = field(default_factory=dict)
     others: list[tuple[str, Pairs]] = field(default_factory=list)
     lost_events: int = 0
-    helper_errors: list[tuple[str, int]] = field(default_factory=list)
+    errors: Counter[ErrorMessage] = field(default_factory=Counter)
     text_lines: list[bytes] = field(default_factory=list)
+    repaired: int = 0
 
 
-def read_message(line: bytes) -> Pairs | None:
+_BEGINNING = b'{"type": "'
+_MAPS = ("map", "hist", "stats", "tseries")
+
+
+def read_message(line: bytes, numbers: HexadecimalCounts | None = None) -> Pairs | None:
     """Return the object of a line, or None where the line holds none.
 
+    :param numbers: What knows which numbers of the stream are hexadecimal.
     :raises NotUnderstood: The line begins as a message and is none.
     """
     stripped = line.strip()
-    if not stripped.startswith(b'{"type": "'):
+    if not stripped.startswith(_BEGINNING):
         return None
+    # Where char is unsigned (aarch64) bpftrace prints bytes as they are, UTF-8 or not.
+    text = stripped.decode("utf-8", "surrogateescape")
     try:
-        message: Pairs = json.loads(stripped, object_pairs_hook=Pairs)
+        message: Pairs = json.loads(numbers.rewrite(text) if numbers else text, object_pairs_hook=Pairs)
     except (ValueError, RecursionError) as error:
         raise NotUnderstood(f"bpftrace printed JSON that is none ({error}): {stripped[:120]!r}") from error
     return message
 
 
-def read_messages(stdout: bytes) -> Messages:
+def read_messages(stdout: bytes, dialect: Dialect, errors: Mapping[bytes, int] | None = None) -> Messages:
     """Sort all of bpftrace's output.
 
     A last line without its newline is what a killed bpftrace had no time to finish: it is left out.
 
+    :param errors: Lines of errors that were taken out of the output, with how often each came.
     :raises NotUnderstood: A whole line begins as a message and is none.
     """
     messages = Messages()
-    for line in stdout.split(b"\n")[:-1]:
+    numbers = HexadecimalCounts(dialect)
+    for line, times in (errors or {}).items():
         message = read_message(line)
+        if message is not None:
+            _sort(message, messages, dialect, times)
+    for line in stdout.split(b"\n")[:-1]:
+        message = read_message(line, numbers)
         if message is None:
             # bpftrace before 0.24 prints two empty lines before the maps, in JSON too.
             if line.strip():
                 messages.text_lines.append(line)
             continue
-        _sort(message, messages)
+        _sort(message, messages, dialect)
+    messages.repaired = numbers.repaired
     return messages
 
 
-def _sort(message: Pairs, messages: Messages) -> None:
+def _sort(message: Pairs, messages: Messages, dialect: Dialect, times: int = 1) -> None:
     kind = str(message.get("type"))
     data = message.get("data")
     match kind:
         case "map" | "hist" | "stats" | "tseries" if isinstance(data, Pairs):
             for name, value in data:
-                messages.maps[name] = (kind, value)
+                messages.maps[name] = (kind, _with_keys(value, dialect))
+        case "value" if isinstance(data, list) and len(data) == 3 and str(data[0]).startswith("@"):
+            messages.rows.setdefault(data[0], []).append((_restored_parts(data[1]), data[2]))
         case "lost_events" if isinstance(data, Pairs):
             messages.lost_events += _whole(data.get("events"))
-        case "helper_error":
-            messages.helper_errors.append((str(message.get("helper")), _whole(message.get("retcode"))))
+        case "helper_error" | "runtime_error":
+            messages.errors[_error(kind, message)] += times
         case "attached_probes":
             pass
         case _:
             messages.others.append((kind, message))
+
+
+def _restored_parts(key: Any) -> Any:
+    if isinstance(key, list):
+        return [_restored_parts(part) for part in key]
+    return restored(key) if isinstance(key, str) else key
+
+
+def _with_keys(value: Any, dialect: Dialect) -> Any:
+    """Return the value of a map with its keys as they were before bpftrace printed them."""
+    if not isinstance(value, Pairs) or not value:
+        return value
+    keys = [key for key, _ in value]
+    if dialect.escapes_keys_twice:
+        try:
+            keys = [unescaped_key(key) for key in keys]
+        except ValueError as error:
+            raise NotUnderstood(f"bpftrace printed a key that is none ({error})") from error
+    return Pairs((restored(key), each) for key, (_, each) in zip(keys, value, strict=True))
+
+
+def _error(kind: str, message: Pairs) -> ErrorMessage:
+    return ErrorMessage(
+        kind,
+        str(message.get("helper") or ""),
+        _whole(message.get("retcode")) if kind == "helper_error" else 0,
+        str(message.get("msg") or ""),
+        f"{message.get('line')}:{message.get('col')}",
+    )
 
 
 def _whole(number: Any) -> int:

@@ -8,12 +8,13 @@ import fcntl
 import os
 import signal
 import threading
-import time
 from collections import deque
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Literal
 
+from runner.bpftrace.folding import ErrorFold
+from runner.bpftrace.recording import clock_ns
 from runner.errors import HostRefused, TraceFailed
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ _HINTS = {errno.EMFILE: "raise the limit of open files (ulimit -n)"}
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Bytes that bpftrace wrote, and when they were read (CLOCK_MONOTONIC, nanoseconds).
+    """Bytes that bpftrace wrote, and when they were read (`clock_ns()`).
 
     :param dropped: How many bytes before them were not kept.
     """
@@ -125,6 +126,7 @@ class BpftraceProcess:
                 self._close_pipes()
                 raise
         self._exit_code: int | None = None
+        self._fold = ErrorFold()
         self._threads = [
             threading.Thread(target=self._drain, args=pipe, name=f"bpftrace-{pipe[0]}", daemon=True)
             for pipe in self._pipes.items()
@@ -157,6 +159,14 @@ class BpftraceProcess:
     def is_drained(self) -> bool:
         """Whether both streams have ended and everything read was taken."""
         return not self._open_streams
+
+    @property
+    def errors(self) -> dict[bytes, int]:
+        """Return the lines of errors on stdout, which are in no Output, with how often each came.
+
+        Complete when it is drained.
+        """
+        return self._fold.counts
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to bpftrace and what it started, if they still run; a stopped one is continued."""
@@ -206,12 +216,18 @@ class BpftraceProcess:
         room = MOST_BYTES
         try:
             while data := os.read(descriptor, CHUNK_BYTES):
-                put(Output(stream, time.monotonic_ns(), data))
+                read_at = clock_ns()
+                if stream == "stdout":
+                    data = self._fold.feed(data)
+                if data:
+                    put(Output(stream, read_at, data))
                 room -= len(data)
                 if room < 0:
                     put(Flood(stream))
                     self._drain_flood(stream, descriptor)
                     return
+            if stream == "stdout" and (rest := self._fold.rest()):
+                put(Output(stream, clock_ns(), rest))
         finally:
             put(Ended(stream))
 
@@ -220,13 +236,17 @@ class BpftraceProcess:
         tail: deque[bytes] = deque()
         kept = dropped = 0
         while data := os.read(descriptor, CHUNK_BYTES):
+            if stream == "stdout":
+                data = self._fold.feed(data)
+            if not data:
+                continue
             tail.append(data)
             kept += len(data)
             while kept - len(tail[0]) > TAIL_BYTES:
                 kept -= len(tail[0])
                 dropped += len(tail.popleft())
         if tail:
-            self._happenings.put(Output(stream, time.monotonic_ns(), b"".join(tail), dropped))
+            self._happenings.put(Output(stream, clock_ns(), b"".join(tail), dropped))
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

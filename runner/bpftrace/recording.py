@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 import orjson
@@ -18,17 +18,31 @@ if TYPE_CHECKING:
 SCHEMA = "ebpf-recipe/recording/v1"
 
 
+def clock_ns() -> int:
+    """Return the nanoseconds since the host's start, sleep included: the clock of bpftrace's `nsecs`."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+def rfc3339(time: datetime) -> str:
+    """Return a UTC time as captures have it, to the millisecond."""
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A point in time on both clocks."""
+    """A point in time on both clocks: `clock_ns()`, and UTC."""
 
-    monotonic_ns: int
+    clock_ns: int
     wall: datetime
 
     @classmethod
     def now(cls) -> Self:
         """Return this moment."""
-        return cls(time.monotonic_ns(), datetime.now(UTC))
+        return cls(clock_ns(), datetime.now(UTC))
+
+    def time_of(self, reading_ns: int) -> datetime:
+        """Return the UTC time of another reading of `clock_ns()`."""
+        return self.wall + timedelta(microseconds=(reading_ns - self.clock_ns) / 1000)
 
 
 @dataclass(slots=True)
@@ -39,6 +53,7 @@ class Recording:
     :param end_value: What the map that is printed last holds when the output is whole.
     :param exit_code: bpftrace's own; negative for the signal that ended it.
     :param dropped_bytes: How much of stdout was too much to keep, before its last part.
+    :param errors: Lines of errors that were taken out of stdout, with how often each came.
     """
 
     started: Moment
@@ -49,6 +64,15 @@ class Recording:
     stderr: bytearray = field(default_factory=bytearray)
     exit_code: int | None = None
     dropped_bytes: int = 0
+    errors: dict[bytes, int] = field(default_factory=dict)
+
+    def has_printed(self, name: str) -> bool:
+        """Return whether a map of this name, without keys, was printed (its name in a string is none)."""
+        return f'\n{{"type": "map", "data": {{"{name}": '.encode() in self.stdout
+
+    def time_of(self, reading_ns: int) -> str:
+        """Return the UTC time (RFC 3339) of a reading of `clock_ns()`, as of the program's `nsecs`."""
+        return rfc3339((self.attached or self.started).time_of(reading_ns))
 
 
 def write_recording(recording: Recording, **context: Any) -> bytes:
@@ -57,7 +81,7 @@ def write_recording(recording: Recording, **context: Any) -> bytes:
     :param context: What else is needed to decode it: host facts, program, why it ended.
     """
     moments = {
-        name: {"monotonic_ns": moment.monotonic_ns, "wall": moment.wall.isoformat()} if moment else None
+        name: {"clock_ns": moment.clock_ns, "wall": moment.wall.isoformat()} if moment else None
         for name, moment in (
             ("started", recording.started),
             ("attached", recording.attached),
@@ -71,6 +95,10 @@ def write_recording(recording: Recording, **context: Any) -> bytes:
         "end_value": recording.end_value,
         "exit_code": recording.exit_code,
         "dropped_bytes": recording.dropped_bytes,
+        "errors": [
+            {"line": line.decode(errors="replace"), "count": count}
+            for line, count in recording.errors.items()
+        ],
         "stdout": _text(recording.stdout),
         "stderr": _text(recording.stderr),
     }
@@ -87,9 +115,7 @@ def read_recording(path: Path) -> tuple[Recording, dict[str, Any]]:
         if document["schema"] != SCHEMA:
             raise ValueError(f"its schema is {document['schema']!r}, not {SCHEMA!r}")
         moments = {
-            name: Moment(
-                _whole(document[name]["monotonic_ns"]), datetime.fromisoformat(document[name]["wall"])
-            )
+            name: Moment(_whole(document[name]["clock_ns"]), datetime.fromisoformat(document[name]["wall"]))
             if document[name]
             else None
             for name in ("started", "attached", "ended")
@@ -106,6 +132,7 @@ def read_recording(path: Path) -> tuple[Recording, dict[str, Any]]:
             stderr=bytearray(_bytes(document["stderr"])),
             exit_code=None if document["exit_code"] is None else _whole(document["exit_code"]),
             dropped_bytes=_whole(document["dropped_bytes"]),
+            errors={str(each["line"]).encode(): _whole(each["count"]) for each in document["errors"]},
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise NotUnderstood(f"{path} is not a recording: {error}") from error

@@ -125,6 +125,7 @@ class Session:
         if self.recording.exit_code is None:
             self.recording.exit_code = self._process.wait(GRACE[-1][1])
         self._flush_line()
+        self.recording.errors = dict(self._process.errors)
         return self.recording
 
     def _read_to_end(self, silence_seconds: float, limit_seconds: float) -> str:
@@ -183,7 +184,7 @@ class Session:
         if recording.attached is None and recording.stdout.find(self._token, seen) >= 0:
             # The wall clock may be set meanwhile; the distance to now is what counts.
             now = Moment.now()
-            late = now.monotonic_ns - output.read_at_ns
+            late = now.clock_ns - output.read_at_ns
             wall = datetime.fromtimestamp(now.wall.timestamp() - late / 1e9, UTC)
             recording.attached = Moment(output.read_at_ns, wall)
         if self._on_line is not None:

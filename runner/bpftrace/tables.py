@@ -2,52 +2,106 @@
 
 from __future__ import annotations
 
-import ipaddress
-import itertools
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from runner.bpftrace.keys import decode_key, split_key, text_words, typed_parts
 from runner.bpftrace.messages import Pairs
-from runner.capture.declaration import WORDS_PER_KEY
-from runner.capture.encode import encode_text
-from runner.capture.words import words_to_name
+from runner.bpftrace.values import count_and_total, hist_counts, integer, series_points
+from runner.capture.declaration import STACK_DEPTH
+from runner.capture.extremes import extreme
+from runner.capture.quality import problem
+from runner.capture.rows import AnyRow, histogram_row, identity, sorted_rows, stats_row
+from runner.capture.words import is_cut
 from runner.errors import NotUnderstood
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from runner.bpftrace.dialect import Dialect
+    from runner.bpftrace.keys import Parts
     from runner.bpftrace.messages import Messages
-    from runner.capture.declaration import KeyType, Kind, TableDeclaration
-    from runner.capture.document import KeyValue, Problem, ScalarRow, Table
+    from runner.capture.buckets import BucketBounds
+    from runner.capture.declaration import TableDeclaration
+    from runner.capture.document import KeyValue, Problem, Table
     from runner.capture.words import ByteOrder
 
-_MERGE: Mapping[Kind, Callable[[Iterable[int]], int]] = {"count": sum, "sum": sum, "min": min, "max": max}
-"""How rows whose keys decode to the same are one row, by kind."""
+_NATIVE = ("hist", "tseries")
+"""Message types of maps whose values hold what otherwise stands in the last part of the key."""
 
-_ZERO_WHEN_ABSENT: frozenset[Kind] = frozenset({"count", "sum"})
+_ADDS_UP = ("count", "sum", "histogram")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is known of a run besides what it printed.
+
+    :param room: How many keys each map had room for.
+    :param is_whole: Whether all maps were printed: only then is an absent count a zero.
+    :param time_of: The UTC time (RFC 3339) of a reading, in nanoseconds, of the clock behind `nsecs`.
+    """
+
+    dialect: Dialect
+    byteorder: ByteOrder
+    room: int
+    is_whole: bool = True
+    time_of: Callable[[int], str] = str
+
+
+@dataclass(slots=True)
+class _Cell:
+    """One cell of a map as it was printed."""
+
+    parts: Parts
+    extra: Parts
+    value: Any
+    is_damaged: bool = False
+
+
+@dataclass(slots=True)
+class _Group:
+    """The cells whose keys are one row."""
+
+    key: dict[str, KeyValue]
+    is_owned: bool
+    is_damaged: bool
+    cells: list[_Cell] = field(default_factory=list)
 
 
 def decode_tables(
-    declarations: Sequence[TableDeclaration],
-    messages: Messages,
-    byteorder: ByteOrder,
-    max_keys: int,
-    *,
-    is_whole: bool = True,
+    declarations: Sequence[TableDeclaration], messages: Messages, context: Context
 ) -> tuple[list[Table], list[Problem]]:
     """Decode every declared table.
 
-    :param max_keys: The room that each map had.
-    :param is_whole: Whether all maps were printed: only then is an absent count a zero.
     :returns: The tables, in the order of their declarations, and what is wrong with them.
     :raises NotUnderstood: A map was printed in a shape that its declaration does not have.
     """
-    tables = [
-        _decode_table(declaration, messages, byteorder, is_whole=is_whole) for declaration in declarations
-    ]
-    return tables, list(_overflows(declarations, tables, max_keys))
+    tables: list[Table] = []
+    problems: list[Problem] = []
+    cells_of = {}
+    for declaration in declarations:
+        cells = list(_cells(declaration, messages, context.dialect))
+        cells_of[declaration.name] = cells
+        groups = _groups(declaration, cells, context.byteorder)
+        tables.append(
+            {
+                "name": declaration.name,
+                "map": declaration.map,
+                "kind": declaration.kind,
+                "unit": declaration.unit,
+                "keys": [{"name": key.name, "type": key.type} for key in declaration.keys],
+                "rows": _rows(declaration, groups, messages, context),
+            }
+        )
+        problems += _cuts(declaration, groups, context.byteorder)
+    problems += _overflows(declarations, tables, cells_of, messages, context)
+    return tables, problems
 
 
-def unowned_sockets(declarations: Sequence[TableDeclaration], messages: Messages) -> set[int]:
+def unowned_sockets(
+    declarations: Sequence[TableDeclaration], messages: Messages, dialect: Dialect
+) -> set[int]:
     """Return the inodes of the sockets whose owner no probe saw.
 
     :raises NotUnderstood: A map was printed in a shape that its declaration does not have.
@@ -56,134 +110,224 @@ def unowned_sockets(declarations: Sequence[TableDeclaration], messages: Messages
     for declaration in declarations:
         if declaration.socket_column is None:
             continue
-        place = [key.name for key in declaration.keys].index(declaration.socket_column)
-        _, data = messages.maps.get(declaration.map, (None, None))
-        for printed, _ in data if isinstance(data, Pairs) else ():
-            found.add(int(_split_key(declaration, printed)[place][0]))
+        names = [key.name for key in declaration.keys for _ in range(key.parts)]
+        place = names.index(declaration.socket_column)
+        for cell in _cells(declaration, messages, dialect):
+            found.add(int(cell.parts[place]))
     return found - {0}
 
 
-def _decode_table(
-    declaration: TableDeclaration, messages: Messages, byteorder: ByteOrder, *, is_whole: bool
-) -> Table:
-    _, data = messages.maps.get(declaration.map, (None, None))
-    return {
-        "name": declaration.name,
-        "map": declaration.map,
-        "kind": declaration.kind,
-        "unit": declaration.unit,
-        "keys": [{"name": key.name, "type": key.type} for key in declaration.keys],
-        "rows": _scalar_rows(declaration, data, byteorder, is_whole=is_whole),
-    }
-
-
-def _scalar_rows(
-    declaration: TableDeclaration, data: Any, byteorder: ByteOrder, *, is_whole: bool
-) -> list[ScalarRow]:
-    merge = _MERGE.get(declaration.kind)
-    if merge is None:
-        raise NotUnderstood(f"{declaration.map}: tables of kind {declaration.kind} cannot be decoded yet")
-    if not declaration.keys:
-        if data is None:
-            return [{"key": {}, "value": 0}] if is_whole and declaration.kind in _ZERO_WHEN_ABSENT else []
-        return [{"key": {}, "value": _integer(declaration, data)}]
+def _cells(declaration: TableDeclaration, messages: Messages, dialect: Dialect) -> Iterator[_Cell]:
+    """Return every cell of the map that carries a table."""
+    printed_as, data = messages.maps.get(declaration.map, ("", None))
     if data is None:
-        return []
+        return
+    extra = 0 if printed_as in _NATIVE else declaration.extra_parts
+    if not declaration.keys and not extra:
+        yield _Cell([], [], data)
+        return
     if not isinstance(data, Pairs):
+        if data == []:
+            return  # a zeroed histogram without keys
         raise NotUnderstood(f"{declaration.map} was printed without keys: {data!r}")
-    values: dict[tuple[Any, ...], list[int]] = {}
-    rows: dict[tuple[Any, ...], ScalarRow] = {}
+    pool = _looped(declaration, messages, dialect, extra)
     for printed, value in data:
-        words = _split_key(declaration, printed)
-        key = _decode_key(declaration, words, byteorder)
-        identity = tuple(str(part) for part in key.values())
-        if identity not in rows:
-            rows[identity] = {"key": key, "value": 0}
-            if _has_no_owner(declaration, words):
-                rows[identity]["unattributed"] = True
-        values.setdefault(identity, []).append(_integer(declaration, value))
-    for identity, row in rows.items():
-        row["value"] = merge(values[identity])
-    return sorted(rows.values(), key=lambda row: (-row["value"], str(row["key"])))
+        exact = pool.get((printed, str(value)))
+        if exact:
+            yield exact.pop()
+            continue
+        parts, rest = split_key(declaration, printed, extra)
+        yield _Cell(parts, rest, value, is_damaged=bool(pool) and _has_lost_spaces(declaration, parts))
 
 
-def _split_key(declaration: TableDeclaration, printed: str) -> list[list[str]]:
-    """Split a printed key into the parts of each declared key."""
-    widths = [WORDS_PER_KEY.get(key.type, 1) for key in declaration.keys]
-    parts = iter(printed.split(","))
-    words = [list(itertools.islice(parts, width)) for width in widths]
-    if [len(part) for part in words] != widths or next(parts, None) is not None:
-        raise NotUnderstood(f"{declaration.map}: the key {printed!r} has not {sum(widths)} parts")
-    return words
+def _looped(
+    declaration: TableDeclaration, messages: Messages, dialect: Dialect, extra: int
+) -> dict[tuple[str, str], list[_Cell]]:
+    """Return the rows that the program printed one by one, by what the map's own printing makes of them.
+
+    The map's printing has every row, and keys without spaces; the rows have the exact keys, and may have
+    been lost on their way.
+    """
+    pool: dict[tuple[str, str], list[_Cell]] = {}
+    if not dialect.drops_spaces_of_keys:
+        return pool
+    for key, value in messages.rows.get(declaration.map, ()):
+        parts, rest = typed_parts(declaration, key, extra)
+        squeezed = ",".join([*parts, *rest]).replace(" ", "")
+        pool.setdefault((squeezed, str(value)), []).append(_Cell(parts, rest, value))
+    return pool
 
 
-def _decode_key(
-    declaration: TableDeclaration, words: Sequence[Sequence[str]], byteorder: ByteOrder
-) -> dict[str, KeyValue]:
-    is_unknown = _has_no_owner(declaration, words)
-    try:
-        return {
-            column.name: None if is_unknown and column.owner else _decode_part(column.type, parts, byteorder)
-            for column, parts in zip(declaration.keys, words, strict=True)
-        }
-    except ValueError as error:
-        raise NotUnderstood(
-            f"{declaration.map}: the key {words} does not fit its declaration: {error}"
-        ) from error
+def _has_lost_spaces(declaration: TableDeclaration, parts: Parts) -> bool:
+    return any(key.type == "user-stack" for key in declaration.keys) and bool(parts[-1].strip())
 
 
-def _decode_part(key_type: KeyType, parts: Sequence[str], byteorder: ByteOrder) -> KeyValue:
-    match key_type:
-        case "comm":
-            return encode_text(words_to_name(int(parts[0]), int(parts[1]), byteorder))
-        case "ip":
-            address = ipaddress.ip_address(parts[0])
-            # IPv4 over an IPv6 socket is IPv4 on the wire.
-            return str(getattr(address, "ipv4_mapped", None) or address)
-        case "integer" | "port" | "socket":
-            return int(parts[0])
-        case _:
-            raise NotUnderstood(f"keys of type {key_type} cannot be decoded yet")
+def _groups(declaration: TableDeclaration, cells: Sequence[_Cell], byteorder: ByteOrder) -> list[_Group]:
+    groups: dict[tuple[bytes, bool, bool], _Group] = {}
+    for cell in cells:
+        key, is_owned = decode_key(declaration, cell.parts, byteorder)
+        group = groups.setdefault(
+            (identity(key), is_owned, cell.is_damaged), _Group(key, is_owned, cell.is_damaged)
+        )
+        group.cells.append(cell)
+    return list(groups.values())
 
 
-def _has_no_owner(declaration: TableDeclaration, words: Sequence[Sequence[str]]) -> bool:
-    owners = [parts for column, parts in zip(declaration.keys, words, strict=True) if column.owner]
-    return bool(owners) and all(part == "0" for parts in owners for part in parts)
+def _rows(
+    declaration: TableDeclaration, groups: list[_Group], messages: Messages, context: Context
+) -> list[AnyRow]:
+    if not declaration.keys and not groups and context.is_whole and declaration.kind in _ADDS_UP:
+        return [_row(declaration, _Group({}, is_owned=True, is_damaged=False), "", context)]
+    printed_as, _ = messages.maps.get(declaration.map, ("", None))
+    rows = []
+    for group in groups:
+        row = _row(declaration, group, printed_as, context)
+        if not group.is_owned:
+            row["unattributed"] = True
+        if group.is_damaged:
+            row["damaged"] = [key.name for key in declaration.keys if key.type == "user-stack"]
+        rows.append(row)
+    return sorted_rows(rows)
 
 
-def _integer(declaration: TableDeclaration, value: Any) -> int:
-    # Since v0.24 an integer that a double cannot hold is printed as a string.
-    if isinstance(value, str | int) and not isinstance(value, bool):
+def _row(declaration: TableDeclaration, group: _Group, printed_as: str, context: Context) -> AnyRow:
+    cells = group.cells
+    values = [cell.value for cell in cells]
+    match declaration.kind:
+        case "histogram":
+            return histogram_row(group.key, _counts(declaration, cells, printed_as, context))
+        case "time-series":
+            return {"key": group.key, "points": _points(declaration, cells, printed_as, context)}
+        case "stats":
+            each = [count_and_total(declaration, value) for value in values]
+            return stats_row(group.key, sum(count for count, _ in each), sum(total for _, total in each))
+        case "min" | "max" as kind:
+            by_bit: dict[int, int] = {}
+            for cell in cells:
+                bit = _whole(declaration, cell.extra[0])
+                by_bit[bit] = max(integer(declaration, cell.value), by_bit.get(bit, 0))
+            return {"key": group.key, "value": extreme(kind, by_bit, is_unsigned=declaration.unsigned)}
+        case "count" | "sum":
+            return {"key": group.key, "value": sum(integer(declaration, value) for value in values)}
+    if len(values) > 1:
+        raise NotUnderstood(f"{declaration.map}: two values for the one key {group.key}")
+    return {"key": group.key, "value": integer(declaration, values[0])}
+
+
+def _counts(
+    declaration: TableDeclaration, cells: Sequence[_Cell], printed_as: str, context: Context
+) -> Counter[BucketBounds]:
+    counts: Counter[BucketBounds] = Counter()
+    for cell in cells:
+        if printed_as == "hist":
+            counts.update(hist_counts(declaration, cell.value, context.dialect))
+            continue
+        assert declaration.buckets is not None
+        index = _whole(declaration, cell.extra[0])
         try:
-            return int(value)
-        except ValueError:
-            pass
-    raise NotUnderstood(f"{declaration.map}: {value!r} is not a whole number")
+            bounds = declaration.buckets.bounds(index, is_unsigned=declaration.unsigned)
+        except ValueError as error:
+            raise NotUnderstood(f"{declaration.map}: {error}") from error
+        counts[bounds] += integer(declaration, cell.value)
+    return counts
+
+
+def _points(
+    declaration: TableDeclaration, cells: Sequence[_Cell], printed_as: str, context: Context
+) -> list[Any]:
+    if printed_as == "tseries":
+        return [point for cell in cells for point in series_points(declaration, cell.value)]
+    assert declaration.interval_ns is not None
+    sums: Counter[int] = Counter()
+    for cell in cells:
+        sums[_whole(declaration, cell.extra[0])] += integer(declaration, cell.value)
+    return [
+        {"time": context.time_of(index * declaration.interval_ns), "value": sums[index]}
+        for index in sorted(sums)
+    ]
+
+
+def _whole(declaration: TableDeclaration, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise NotUnderstood(f"{declaration.map}: {text!r} is not the number that ends its keys") from error
+
+
+def _cuts(declaration: TableDeclaration, groups: Sequence[_Group], byteorder: ByteOrder) -> Iterator[Problem]:
+    """Find what was longer than what is kept of it, and what was damaged."""
+    strings = sum(
+        any(
+            is_cut(words, byteorder)
+            for cell in group.cells
+            for _, words in text_words(declaration, cell.parts)
+        )
+        for group in groups
+    )
+    if strings:
+        yield problem("strings-cut", strings, f"{declaration.name}: texts of {strings} rows may go on")
+    # A depth that the recipe chose cuts nothing that it wants.
+    whole = [key.name for key in declaration.keys if key.is_stack and key.depth == STACK_DEPTH]
+    stacks = sum(
+        any(len(group.key[name]) >= STACK_DEPTH for name in whole)  # type: ignore[arg-type]
+        for group in groups
+    )
+    if stacks:
+        yield problem("stacks-cut", stacks, f"{declaration.name}: stacks of {stacks} rows may go on")
+    damaged = sum(group.is_damaged for group in groups)
+    if damaged:
+        yield problem(
+            "rows-damaged", damaged, f"{declaration.name}: {damaged} rows lost the spaces of symbols"
+        )
 
 
 def _overflows(
-    declarations: Sequence[TableDeclaration], tables: Sequence[Table], max_keys: int
-) -> Iterable[Problem]:
+    declarations: Sequence[TableDeclaration],
+    tables: Sequence[Table],
+    cells_of: dict[str, list[_Cell]],
+    messages: Messages,
+    context: Context,
+) -> Iterator[Problem]:
     """Find tables that had no room for all their keys: bpftrace before 0.23 says nothing of it."""
-    by_name = {table["name"]: table for table in tables}
+    by_name: dict[str, Any] = {table["name"]: table for table in tables}
     checked = set()
     for declaration in declarations:
         if declaration.total_of is None:
             continue
         checked.add(declaration.total_of)
-        total = sum(row["value"] for row in by_name[declaration.name]["rows"])  # type: ignore[typeddict-item]
-        counted = sum(row["value"] for row in by_name[declaration.total_of]["rows"])  # type: ignore[typeddict-item]
+        total = sum(row["value"] for row in by_name[declaration.name]["rows"])
+        counted = sum(row.get("value", row.get("count")) for row in by_name[declaration.total_of]["rows"])
         if total > counted:
-            yield {
-                "code": "map-full",
-                "count": total - counted,
-                "detail": f"{declaration.total_of} had no room for more than {max_keys} keys: "
-                f"{total - counted} of {total} are in no row",
-            }
-    for table in tables:
-        if table["keys"] and table["name"] not in checked and len(table["rows"]) >= max_keys:
-            yield {
-                "code": "map-full",
-                "count": None,
-                "detail": f"{table['name']} is full ({max_keys} keys): more may be missing",
-            }
+            yield problem(
+                "map-full",
+                total - counted,
+                f"{declaration.total_of} had no room for more than {context.room} cells: "
+                f"{total - counted} of {total} events are in no row",
+            )
+    refused = sum(times for error, times in messages.errors.items() if error.is_full_map)
+    is_told = context.dialect.refusals_are_told and not messages.lost_events
+    is_known = bool(checked)
+    for declaration in declarations:
+        cells = len(cells_of[declaration.name]) * _cells_per_row(declaration, context.dialect)
+        has_cells = bool(declaration.keys) or declaration.extra_parts > 0
+        if (
+            has_cells
+            and cells >= context.room
+            and declaration.name not in checked
+            and (refused or not is_told)
+        ):
+            is_known = True
+            yield problem(
+                "map-full",
+                refused or None,
+                f"{declaration.name} is full ({context.room} cells): "
+                + (f"at least {refused} updates were refused" if refused else "more may be missing"),
+            )
+    if refused and not is_known:
+        yield problem(
+            "map-full", refused, f"a map of the program is full: at least {refused} updates were refused"
+        )
+
+
+def _cells_per_row(declaration: TableDeclaration, dialect: Dialect) -> int:
+    return 2 if dialect.splits_averages and declaration.kind in ("stats", "avg") else 1

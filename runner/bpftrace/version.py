@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.bpftrace.dialect import Dialect, dialect_of
 from runner.errors import HostRefused
 
 if TYPE_CHECKING:
@@ -47,19 +48,31 @@ class Bpftrace:
         since = {"hist-bits": (0, 20, 0), "map-loops": (0, 21, 0)}
         return frozenset(name for name, first in since.items() if self.version >= first)
 
-    def settings(self, *, max_map_keys: int | None) -> tuple[str, dict[str, str]]:
+    @property
+    def dialect(self) -> Dialect:
+        """Return how its output differs from what it means."""
+        return dialect_of(self.version)
+
+    def settings(self, *, max_map_keys: int | None, buffer_pages: int | None) -> tuple[str, dict[str, str]]:
         """Return bpftrace's settings: a head for the program, and variables of the environment.
 
         The `config` block (since v0.20) needs no environment, which sudo clears; both are bpftrace's
         own names for the same thing.
 
         :param max_map_keys: Room in each map, or None for bpftrace's own default.
+        :param buffer_pages: Pages of the buffer for things to print, a power of two (up to 0.17: of each
+            processor), or None for bpftrace's own default.
         """
-        if max_map_keys is None:
+        given = {"max_map_keys": max_map_keys, "perf_rb_pages": buffer_pages}
+        wanted = {name: number for name, number in given.items() if number is not None}
+        if not wanted:
             return "", {}
         if self.version >= (0, 20, 0):
-            return f"config = {{ max_map_keys = {max_map_keys} }}\n", {}
-        return "", {"BPFTRACE_MAP_KEYS_MAX": str(max_map_keys)}
+            return "config = { " + "".join(
+                f"{name} = {number}; " for name, number in wanted.items()
+            ) + "}\n", {}
+        variables = {"max_map_keys": "BPFTRACE_MAP_KEYS_MAX", "perf_rb_pages": "BPFTRACE_PERF_RB_PAGES"}
+        return "", {variables[name]: str(number) for name, number in wanted.items()}
 
     def arguments(self) -> list[str]:
         """Return the command line of a run that reads its program from stdin and prints JSON."""

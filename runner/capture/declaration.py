@@ -3,22 +3,28 @@
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from runner.capture.buckets import Buckets
+
 Kind = Literal["count", "sum", "min", "max", "avg", "stats", "histogram", "time-series", "value"]
 """How the rows of a table came about: bpftrace's aggregations, by their names in captures."""
 
 KeyType = Literal[
-    "string", "integer", "boolean", "comm", "ip", "port", "device", "syscall", "kernel-stack", "user-stack",
+    "string", "integer", "unsigned", "boolean", "comm", "ip", "port", "device", "kernel-stack", "user-stack",
     "socket",
 ]  # fmt: skip
-"""`socket`, a socket's inode, is a program's alone: the capture has its owner in place of it."""
+"""`integer` is signed. `socket`, a socket's inode, is a program's alone: the capture has its owner."""
 
 Unit = Literal[
     "packets", "segments", "calls", "events", "samples", "requests", "ns", "us", "ms", "seconds",
     "bytes", "pages", "sectors", "ratio", "processes", "connections", "none",
 ]  # fmt: skip
 
-WORDS_PER_KEY: dict[KeyType, int] = {"comm": 2}
-"""How many parts of a bpftrace map key carry one declared key, where it is not one (see `words.py`)."""
+COMM_BYTES = 16
+"""TASK_COMM_LEN of include/linux/sched.h: 15 bytes of name and a NUL."""
+
+WORD_BYTES = 8
+STACK_DEPTH = 127
+"""Most frames of a stack: the default of the sysctl kernel.perf_event_max_stack."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 KEY_TYPES: tuple[KeyType, ...] = get_args(KeyType)
@@ -30,16 +36,40 @@ class KeyDeclaration:
 
     :param owner: The key names the owner of what was counted. A row whose owner keys all carry
         zero is `unattributed`: process id 0 owns no socket, file or request.
+    :param bytes: Of a string: how many of its bytes travel; a multiple of 8.
+    :param depth: Of a stack: how many frames are kept.
     """
 
     name: str
     type: KeyType
     owner: bool = False
+    bytes: int = COMM_BYTES
+    depth: int = STACK_DEPTH
+
+    @property
+    def words(self) -> int:
+        """Return how many 64-bit integers carry a text (see `words.py`); 0 for what is no text."""
+        return self.bytes // WORD_BYTES if self.type in ("comm", "string") else 0
+
+    @property
+    def parts(self) -> int:
+        """Return how many parts of a bpftrace map key carry this key."""
+        return self.words or 1
+
+    @property
+    def is_stack(self) -> bool:
+        """Whether the key is a stack."""
+        return self.type in ("kernel-stack", "user-stack")
 
 
 @dataclass(frozen=True, slots=True)
 class TableDeclaration:
-    """One table of a capture and the bpftrace map that carries it."""
+    """One table of a capture and the bpftrace map that carries it.
+
+    :param unsigned: The values are unsigned 64-bit integers, else signed ones.
+    :param buckets: Of a histogram.
+    :param interval_ns: Of a time series.
+    """
 
     name: str
     map: str
@@ -49,8 +79,19 @@ class TableDeclaration:
     total_of: str | None = None
     """This table counts what the named one counts, without keys: rows that bpftrace had no room for
     are the difference."""
+    unsigned: bool = False
+    buckets: Buckets | None = None
+    interval_ns: int | None = None
 
     @property
     def socket_column(self) -> str | None:
         """Return the key that carries the socket of rows whose owner no probe saw."""
         return next((key.name for key in self.keys if key.type == "socket"), None)
+
+    @property
+    def extra_parts(self) -> int:
+        """Return how many parts of the map's key, behind the declared ones, belong to the value.
+
+        A histogram's bucket; a time series' interval; of an extreme the top bit (see `extremes.py`).
+        """
+        return 1 if self.kind in ("histogram", "time-series", "min", "max") else 0

@@ -25,13 +25,15 @@ class TextBytes(TypedDict):
 class Frame(TypedDict):
     """One frame of a stack; `address` stands where no symbol was found."""
 
-    symbol: NotRequired[str]
+    symbol: NotRequired[str | TextBytes]
     offset: NotRequired[int]
+    """Bytes from the beginning of the symbol (of the module, beside a build id)."""
     module: NotRequired[str]
     source: NotRequired[str]
     line: NotRequired[int]
     inlined: NotRequired[bool]
     address: NotRequired[str]
+    build_id: NotRequired[str]
 
 
 Stack = list[Frame]
@@ -192,6 +194,8 @@ class Problem(TypedDict):
     count: int | None
     """How many events, keys or rows it concerns; `null` where that cannot be known."""
     detail: str
+    cure: NotRequired[str]
+    """What to do about it."""
 
 
 class Quality(TypedDict):

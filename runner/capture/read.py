@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 _WHOLE: frozenset[Kind] = frozenset({"count", "sum", "min", "max", "avg"})
 
+_FIELDS: dict[Kind, frozenset[str]] = {
+    "stats": frozenset({"count", "average", "total"}),
+    "histogram": frozenset({"count", "buckets", "quantiles"}),
+    "time-series": frozenset({"points"}),
+}
+
 _CAPTURE = TypeAdapter(Capture)
 
 
@@ -46,10 +52,13 @@ def _check(table: Table, path: Path) -> None:
     :raises NotUnderstood: Naming the table and the row.
     """
     names = {column["name"] for column in table["keys"]}
+    fields = _FIELDS.get(table["kind"], frozenset({"value"}))
     for place, row in enumerate(table["rows"]):
         value = row.get("value", 0)
         if row["key"].keys() != names:
             problem = f"its keys are not {sorted(names)}"
+        elif not fields <= row.keys():
+            problem = f"it does not have {', '.join(sorted(fields - row.keys()))}"
         elif table["kind"] in _WHOLE and type(value) is not int:
             problem = f"{value!r} is not a whole number"
         else:

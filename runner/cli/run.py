@@ -181,6 +181,10 @@ def _common_options(
     max_map_keys: Annotated[
         str | None, typer.Option(metavar="N", help="Room for keys in each map. [1 to 10000000]")
     ] = None,
+    buffer_pages: Annotated[
+        str | None,
+        typer.Option(metavar="N", help="Pages of the buffer for what is printed. [a power of 2, 1 to 65536]"),
+    ] = None,
     sudo: Annotated[
         bool, typer.Option("--sudo", help="Run bpftrace, and nothing else, through sudo.")
     ] = False,
@@ -221,6 +225,7 @@ def _run(
     output: Path | None,
     bpftrace: str | None,
     max_map_keys: str | None,
+    buffer_pages: str | None,
     sudo: bool,
     sudo_password_fd: int | None,
     overhead: Measured,
@@ -233,7 +238,7 @@ def _run(
     from runner.errors import ValueRefused
     from runner.interrupts import Interrupts
     from runner.recipe.durations import parse_duration
-    from runner.recipe.parameters import parse_count
+    from runner.recipe.parameters import parse_count, parse_power
     from runner.workload import Workload
 
     _check_combination(
@@ -258,6 +263,7 @@ def _run(
         else parse_duration("--duration", DEFAULT_DURATION if duration is None else duration)
     )
     room = parse_count("--max-map-keys", max_map_keys) if max_map_keys is not None else None
+    pages = parse_power("--buffer-pages", buffer_pages) if buffer_pages is not None else None
     if form is Format.TABLE and output is not None and output.suffix == ".json":
         raise ValueRefused(f"-f table does not belong into {output}", hint="leave -f away for JSON")
     if dry_run:
@@ -290,7 +296,7 @@ def _run(
         check_processes(values.get("pid", ()))
         for name in absent_names(values.get("comm", ())):
             say(f"note: no process is called {name!r} now")
-        outcome = _trace(plan, seconds, workload, room, interrupts, elevation, overhead.value)
+        outcome = _trace(plan, seconds, workload, room, pages, interrupts, elevation, overhead.value)
         interrupts.raise_from_now_on()
         capture = _decode(outcome)
         if recording is not None:
@@ -355,6 +361,7 @@ def _trace(
     seconds: float | None,
     workload: Workload | None,
     room: int | None,
+    pages: int | None,
     interrupts: Interrupts,
     elevation: Elevation | None,
     extent: Extent,
@@ -371,6 +378,7 @@ def _trace(
             duration_seconds=seconds,
             workload=workload,
             max_map_keys=room,
+            buffer_pages=pages,
             interrupts=interrupts,
             elevation=elevation,
             extent=extent,

@@ -5,7 +5,17 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from runner.capture.declaration import KeyDeclaration, KeyType, Kind, TableDeclaration, Unit
+from runner.capture.buckets import Buckets, LinearBuckets, LogBuckets
+from runner.capture.declaration import (
+    COMM_BYTES,
+    STACK_DEPTH,
+    WORD_BYTES,
+    KeyDeclaration,
+    KeyType,
+    Kind,
+    TableDeclaration,
+    Unit,
+)
 from runner.recipe.parameters import PARAMETER_TYPES, TARGET_FILTERS
 from runner.recipe.vocabulary import Layer, Stage, Status, Symptom
 
@@ -106,11 +116,47 @@ class Key(_Strict):
     name: Name
     type: KeyType
     owner: bool = False
+    bytes: Annotated[int, Field(ge=WORD_BYTES, le=8 * WORD_BYTES, multiple_of=WORD_BYTES)] | None = None
+    """Of a string: how many of its bytes are kept."""
+    depth: Annotated[int, Field(ge=1, le=STACK_DEPTH)] | None = None
+    """Of a stack: how many of its innermost frames are kept."""
     description: Text | None = None
+
+    @model_validator(mode="after")
+    def _sizes_fit_the_type(self) -> Self:
+        if (self.type == "string") != (self.bytes is not None):
+            raise ValueError("a string, and nothing else, says how many bytes of it are kept (bytes: 32)")
+        if self.depth is not None and self.type not in ("kernel-stack", "user-stack"):
+            raise ValueError("only a stack has a depth")
+        return self
+
+    def declaration(self) -> KeyDeclaration:
+        """Return what the decoder needs to know."""
+        return KeyDeclaration(
+            self.name, self.type, self.owner, self.bytes or COMM_BYTES, self.depth or STACK_DEPTH
+        )
+
+
+class Linear(_Strict):
+    """Buckets of one width, and one open bucket at each end."""
+
+    minimum: int
+    maximum: int
+    step: Annotated[int, Field(ge=1)]
+
+    @model_validator(mode="after")
+    def _steps_fit(self) -> Self:
+        width = self.maximum - self.minimum
+        if width <= 0 or width % self.step or width // self.step > 1000:
+            raise ValueError("from minimum to maximum there are 1 to 1000 whole steps")
+        return self
 
 
 class Output(_Strict):
-    """One table of the capture: the map that carries it, what it counts, in what unit."""
+    """One table of the capture: the map that carries it, what it counts, in what unit.
+
+    Kind `avg` cannot be merged or compared: `stats` has count and total besides the average.
+    """
 
     name: Name
     map: MapName
@@ -118,9 +164,42 @@ class Output(_Strict):
     unit: Unit
     keys: tuple[Key, ...] = ()
     total_of: Name | None = None
+    unsigned: bool = False
+    """The values are unsigned 64-bit integers."""
+    bits: Annotated[int, Field(ge=0, le=5)] | None = None
+    """Of a histogram: each power of two is cut into 2^bits parts; 2 unless given."""
+    linear: Linear | None = None
+    """Of a histogram: buckets of one width instead."""
+    interval_ms: Annotated[int, Field(ge=1)] | None = None
+    """Of a time series: how long each of its points is."""
     direction: Literal["lower", "higher", "neutral"] = "neutral"
     """Which way is better."""
     description: Text
+
+    @model_validator(mode="after")
+    def _fields_fit_the_kind(self) -> Self:
+        if self.kind == "avg":
+            raise ValueError("an average without its count cannot be merged or compared: use stats")
+        if self.kind != "histogram" and (self.bits is not None or self.linear is not None):
+            raise ValueError("only a histogram has bits or linear buckets")
+        if self.linear is not None and (self.bits is not None or self.unsigned):
+            raise ValueError("linear buckets have no bits and hold signed values")
+        if (self.kind == "time-series") != (self.interval_ms is not None):
+            raise ValueError("a time series, and nothing else, has an interval (interval_ms: 100)")
+        if self.kind == "count" and self.unsigned:
+            raise ValueError("a count is unsigned as it is")
+        types = [key.type for key in self.keys]
+        if types.count("kernel-stack") > 1 or "user-stack" in types[:-1]:
+            # Up to bpftrace 0.23 nothing but its place tells where a stack with hostile symbols ends.
+            raise ValueError("a table has one kernel-stack at most, and a user-stack is its last key")
+        return self
+
+    def _buckets(self) -> Buckets | None:
+        if self.kind != "histogram":
+            return None
+        if self.linear is not None:
+            return LinearBuckets(self.linear.minimum, self.linear.maximum, self.linear.step)
+        return LogBuckets() if self.bits is None else LogBuckets(self.bits)
 
     def declaration(self) -> TableDeclaration:
         """Return what the decoder needs to know."""
@@ -129,8 +208,11 @@ class Output(_Strict):
             map=self.map,
             kind=self.kind,
             unit=self.unit,
-            keys=tuple(KeyDeclaration(key.name, key.type, key.owner) for key in self.keys),
+            keys=tuple(key.declaration() for key in self.keys),
             total_of=self.total_of,
+            unsigned=self.unsigned,
+            buckets=self._buckets(),
+            interval_ns=None if self.interval_ms is None else self.interval_ms * 1_000_000,
         )
 
 
@@ -152,6 +234,15 @@ class Sampling(_Strict):
     """The table without keys that counts the samples of tasks."""
     hertz: Annotated[int, Field(ge=1, le=10_000)]
     """How often on each processor."""
+
+
+class Ticks(_Strict):
+    """Intervals of the program that must all have come: the kernel drops some silently."""
+
+    table: Name
+    """The table without keys that counts the intervals."""
+    milliseconds: Annotated[int, Field(ge=1)]
+    """How long each of them is."""
 
 
 class Related(_Strict):
@@ -196,6 +287,7 @@ class Recipe(_Strict):
     bookkeeping: tuple[Probe, ...] = ()
     """Probes that count nothing but remember owners: an event that they miss shows as an unattributed row."""
     sampling: Sampling | None = None
+    ticks: Ticks | None = None
     progress: Name | None = None
     """The table without keys that says how many events there were so far."""
     primary: PrimaryOutcome
@@ -207,8 +299,12 @@ class Recipe(_Strict):
     def _names_agree(self) -> Self:
         tables = {output.name: output for output in self.outputs}
         for output in self.outputs:
-            if output.total_of is not None and (output.keys or output.total_of not in tables):
-                raise ValueError(f"output {output.name}: total_of names another output and takes no keys")
+            if output.total_of is None:
+                continue
+            if output.keys or output.kind != "count" or output.total_of not in tables:
+                raise ValueError(f"output {output.name}: total_of names another output; a count without keys")
+            if tables[output.total_of].kind not in ("count", "histogram", "stats"):
+                raise ValueError(f"output {output.name}: {output.total_of} does not count events")
         if self.primary.table not in tables:
             raise ValueError(f"primary: no output is called {self.primary.table}")
         if self.progress is not None and (self.progress not in tables or tables[self.progress].keys):
@@ -217,6 +313,8 @@ class Recipe(_Strict):
             self.sampling.table not in tables or tables[self.sampling.table].keys
         ):
             raise ValueError("sampling: table names an output without keys")
+        if self.ticks is not None and (self.ticks.table not in tables or tables[self.ticks.table].keys):
+            raise ValueError("ticks: table names an output without keys")
         for what, names in (
             ("outputs", [output.name for output in self.outputs]),
             ("maps", [output.map for output in self.outputs] + list(self.scratch_maps)),

@@ -10,8 +10,9 @@ import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from runner.capture.declaration import COMM_BYTES
 from runner.capture.encode import encode_text
-from runner.capture.words import COMM_BYTES, name_to_words
+from runner.capture.words import name_to_words
 from runner.errors import ValueRefused
 
 if TYPE_CHECKING:
@@ -233,6 +234,19 @@ def parse_count(option: str, text: str, highest: int = 10_000_000) -> int:
         return _integer(text, 1, highest)
     except ValueError as error:
         raise ValueRefused(f"{option} {_shown(text)}: {error}") from error
+
+
+def parse_power(option: str, text: str, highest: int = 1 << 16) -> int:
+    """Parse a count that is a power of two.
+
+    :raises ValueRefused: It is none.
+    """
+    number = parse_count(option, text, highest)
+    if number & (number - 1):
+        raise ValueRefused(
+            f"{option} {number}: not a power of two", hint=f"{option} {1 << number.bit_length()}"
+        )
+    return number
 
 
 def _shown(text: str) -> str:

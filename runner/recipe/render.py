@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import FileSystemLoader, StrictUndefined, TemplateError, TemplateSyntaxError
+from jinja2.meta import find_referenced_templates
 from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup
 
 from runner.errors import HostRefused, ValueRefused
 from runner.recipe.catalogue import data_dir
+from runner.recipe.program_rules import broken_rules
+from runner.recipe.recording import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from runner.capture.words import ByteOrder
     from runner.host.facts import HostFacts
@@ -83,9 +87,10 @@ def _code(text: Any) -> Markup:
     return Markup(text)  # noqa: S704  # values from outside are never plain strings here
 
 
-def _environment() -> SandboxedEnvironment:
+def _environment(root: Path) -> SandboxedEnvironment:
+    """Return what renders templates of a folder; its includes are our own."""
     environment = SandboxedEnvironment(
-        loader=FileSystemLoader(data_dir("templates")),
+        loader=FileSystemLoader([root, data_dir("templates")]),
         undefined=StrictUndefined,
         finalize=_finalize,
         autoescape=True,
@@ -95,6 +100,26 @@ def _environment() -> SandboxedEnvironment:
     )
     environment.filters["code"] = _code
     return environment
+
+
+def _check_rules(environment: SandboxedEnvironment, name: str, output_maps: list[str]) -> None:
+    """Refuse a template that does by hand what cannot be right everywhere.
+
+    :raises ValueRefused: With every mistake, a line each.
+    """
+    assert environment.loader is not None
+    mistakes = []
+    seen: set[str] = set()
+    names = [name]
+    while names:
+        name = names.pop()
+        seen.add(name)
+        source, file, _ = environment.loader.get_source(environment, name)
+        mistakes += [f"{file}:{line}: {text}" for line, text in sorted(broken_rules(source, output_maps))]
+        referenced = find_referenced_templates(environment.parse(source, name, file))
+        names += [each for each in referenced if each is not None and each not in seen]
+    if mistakes:
+        raise ValueRefused("\n".join(mistakes))
 
 
 def choose_variant(recipe: Recipe, facts: HostFacts) -> tuple[Variant, str]:
@@ -149,9 +174,15 @@ def render_program(
         group: {name.replace("-", "_"): Condition(values.get(name, ()), facts.byteorder) for name in members}
         for group, members in names.items()
     }
-    template = f"{loaded.template_path.parent.name}/{loaded.template_path.name}"
+    recorder = Recorder(output.declaration() for output in recipe.outputs)
+    path = loaded.template_path
+    environment = _environment(path.parents[1])
     try:
-        text = _environment().get_template(template).render(has=has, variant=variant.id, **context)
+        _check_rules(
+            environment, f"{path.parent.name}/{path.name}", [output.map for output in recipe.outputs]
+        )
+        template = environment.get_template(f"{path.parent.name}/{path.name}")
+        text = template.render(has=has, record=recorder, variant=variant.id, **context)
     except TemplateSyntaxError as error:
         raise ValueRefused(f"{error.filename}:{error.lineno}: {error.message}") from error
     except (TemplateError, TypeError, KeyError) as error:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from runner.report.histogram import format_histogram
 from runner.report.overhead import format_overhead
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from runner.capture.document import Capture, KeyColumn, KeyValue, Row, Table, TextBytes
+    from runner.capture.document import Capture, Frame, KeyColumn, KeyValue, Row, Table, TextBytes
 
 MOST_ROWS = 20
 """Rows shown of each table; the JSON has them all."""
+
+MOST_HISTOGRAMS = 5
+
+_SUMS = ("count", "sum")
 
 UNATTRIBUTED = "unattributed"
 
@@ -51,14 +56,15 @@ def format_capture(capture: Capture, *, in_color: bool) -> str:
     totals = _totals(capture)
     for table in capture["tables"]:
         if table["name"] not in totals:
-            console.print(_table(table, totals))
+            console.print(*_drawn(table, totals), sep="\n")
     if capture["overhead"] is not None:
         console.print(Text("\n" + format_overhead(capture["overhead"]), style="dim"))
     for message in capture["messages"]:
         console.print(Text(f"{message['type']}: {readable(message['text'])}", style="dim"))
     for problem in capture["quality"]["problems"]:
         style = "bold red" if capture["quality"]["grade"] == "void" else "yellow"
-        console.print(Text(f"{problem['code']}: {problem['detail']}", style=style))
+        cure = f" ({problem['cure']})" if "cure" in problem else ""
+        console.print(Text(f"{problem['code']}: {problem['detail']}{cure}", style=style))
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
 
 
@@ -96,12 +102,56 @@ def _totals(capture: Capture) -> dict[str, int]:
     }
 
 
+def _drawn(table: Table, totals: dict[str, int]) -> Iterator[RenderableType]:
+    """Return a table of whatever kind."""
+    title = table["name"].replace("_", " ")
+    rows: Sequence[Any] = table["rows"]
+    if not rows:
+        yield Text(f"\n{title}: none")
+    elif table["kind"] == "histogram":
+        for row in rows[:MOST_HISTOGRAMS]:
+            yield from format_histogram(title, _key_text(table, row), table["unit"], row)
+        if len(rows) > MOST_HISTOGRAMS:
+            yield Text(f"… and {len(rows) - MOST_HISTOGRAMS} more histograms; the JSON has them", style="dim")
+    elif table["kind"] in _SUMS:
+        yield _table(table, totals)
+    else:
+        yield _plain_table(table)
+
+
+def _key_text(table: Table, row: Row) -> str:
+    return ", ".join(_cell(row["key"][column["name"]], column, row) for column in table["keys"])
+
+
+def _plain_table(table: Table) -> RenderableType:
+    """Return a table of a kind whose values do not add up."""
+    names = {"stats": ("count", "average", "total"), "time-series": ("time", "value")}.get(
+        table["kind"], ("value",)
+    )
+    drawn = RichTable(
+        title=f"\n{table['name'].replace('_', ' ')}: {table['kind']}, {table['unit'] or ''}".rstrip(", "),
+        title_justify="left",
+        title_style="",
+        box=None,
+    )
+    for column in table["keys"]:
+        drawn.add_column(column["name"], justify=_side(column), overflow="fold")
+    for name in names:
+        drawn.add_column(name, justify="right")
+    rows: Sequence[Any] = table["rows"]
+    for row in rows[:MOST_ROWS]:
+        cells = [_cell(row["key"][column["name"]], column, row) for column in table["keys"]]
+        for point in row.get("points", [row])[-MOST_ROWS:]:
+            drawn.add_row(*cells, *(str(point[name]) for name in names))
+    left = len(rows) - MOST_ROWS
+    return (
+        Group(drawn, Text(f"… and {left} more rows; the JSON has them", style="dim")) if left > 0 else drawn
+    )
+
+
 def _table(table: Table, totals: dict[str, int]) -> RenderableType:
     title = table["name"].replace("_", " ")
-    if not table["rows"]:
-        return Text(f"\n{title}: none")
     columns = [column["name"] for column in table["keys"]]
-    # Kinds whose values add up; others come with the recipes that have them.
     lines = [_Line([row["key"][name] for name in columns], row["value"], row) for row in table["rows"]]  # type: ignore[typeddict-item]
     total = totals.get(f"{table['name']}_total", sum(line.value for line in lines))
     lines = _collapsed(lines)
@@ -177,7 +227,15 @@ def _cell(value: KeyValue | _Several, column: KeyColumn, row: Row) -> str:
         return f"({value.count} values)"
     if value is None:
         return UNATTRIBUTED if row.get("unattributed") and column["type"] == "comm" else "-"
+    if isinstance(value, list):
+        return "\n".join(_frame(frame) for frame in value)
     if isinstance(value, dict):
         value = value["text"]
     # Names come from the traced host: no markup of theirs is obeyed.
     return printable(str(value)).replace("[", "\\[")
+
+
+def _frame(frame: Frame) -> str:
+    symbol = frame.get("symbol") or frame.get("address") or frame.get("build_id") or "?"
+    offset = f"+{frame['offset']}" if "offset" in frame and "symbol" in frame else ""
+    return (readable(symbol) + offset).replace("[", "\\[")

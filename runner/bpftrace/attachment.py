@@ -1,0 +1,39 @@
+"""Which of a program's probes the kernel should have, by the names that the kernel gives them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+_PROBE = re.compile(
+    r"\b(?:tracepoint:\w+:(?P<event>\w+)|k(?:ret)?probe:(?P<function>\w+)|u(?:ret)?probe:(?P<path>[^:\s]+):\S+)"
+    r"(?=\s*[,/{\n])"
+)
+
+
+def missing_probes(program: str, attached: Iterable[str]) -> list[str]:
+    """Return the probes of a program that are not attached; bpftrace 0.17 may say nothing of them.
+
+    Wildcards are left out: what they match is bpftrace's to say. Of the probes of one file, their
+    number is compared: the kernel names only the file.
+
+    :param attached: What the kernel says that bpftrace's programs are attached to.
+    """
+    there = Counter(attached)
+    wanted: Counter[str] = Counter()
+    for match in _PROBE.finditer(_COMMENT.sub("", program)):
+        path = match["path"]
+        if path is None:
+            wanted[match["event"] or match["function"]] = 1
+        elif "*" not in match[0]:
+            wanted[path] += 1
+    return sorted(
+        f"{count - there[name]} of {count} in {name}" if "/" in name else name
+        for name, count in wanted.items()
+        if there[name] < count
+    )

@@ -1,0 +1,146 @@
+"""Printed map keys: cut into the parts that carry each declared key, and read as what they are."""
+
+from __future__ import annotations
+
+import ipaddress
+import itertools
+from typing import TYPE_CHECKING, Any
+
+from runner.bpftrace.stacks import decode_stack
+from runner.capture.encode import encode_text
+from runner.capture.words import words_to_text
+from runner.errors import NotUnderstood
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from runner.capture.declaration import KeyDeclaration, TableDeclaration
+    from runner.capture.document import KeyValue
+    from runner.capture.words import ByteOrder
+
+Parts = list[str]
+"""One text for each part of a map's key, as bpftrace prints it."""
+
+_WORD = 1 << 64
+_SIGN = 1 << 63
+_MINOR_BITS = 20
+"""MINORBITS of include/linux/kdev_t.h."""
+
+
+def signed(number: int) -> int:
+    """Return a 64-bit integer as a signed one."""
+    return (number + _SIGN) % _WORD - _SIGN
+
+
+def unsigned(number: int) -> int:
+    """Return a 64-bit integer as an unsigned one."""
+    return number % _WORD
+
+
+def split_key(declaration: TableDeclaration, printed: str, extra: int) -> tuple[Parts, Parts]:
+    """Cut a printed key into the parts of the declared keys, and those behind them.
+
+    bpftrace joins parts with bare commas. Integers and addresses have none, and a kernel stack ends at
+    the first comma that begins a line; a user stack, whose symbols are anybody's, is what is left.
+
+    :param extra: How many parts stand behind the declared ones.
+    :raises NotUnderstood: The key does not have these parts.
+    """
+    rest: str | None = printed if declaration.keys or extra else None
+    tail: Parts = []
+    for _ in range(extra):
+        if rest is None:
+            raise _unfit(declaration, printed)
+        before, comma, last = rest.rpartition(",")
+        tail.insert(0, last)
+        rest = before if comma else None
+    parts: Parts = []
+    for place, key in enumerate(declaration.keys):
+        for number in range(key.parts):
+            if rest is None:
+                raise _unfit(declaration, printed)
+            is_last = place == len(declaration.keys) - 1 and number == key.parts - 1
+            part, rest = _next_part(key, rest, is_last=is_last)
+            parts.append(part)
+    if rest is not None:
+        raise _unfit(declaration, printed)
+    return parts, tail
+
+
+def _next_part(key: KeyDeclaration, text: str, *, is_last: bool) -> tuple[str, str | None]:
+    if key.type == "user-stack" or (is_last and key.is_stack):
+        return text, None
+    separator = "\n," if key.type == "kernel-stack" and text.startswith("\n") else ","
+    part, comma, rest = text.partition(separator)
+    return part, rest if comma else None
+
+
+def typed_parts(declaration: TableDeclaration, key: Any, extra: int) -> tuple[Parts, Parts]:
+    """Return the same of a key that was printed as a value: a list, or its only part.
+
+    :raises NotUnderstood: The key does not have these parts.
+    """
+    values = [str(part) for part in (key if isinstance(key, list) else [key])]
+    count = sum(column.parts for column in declaration.keys)
+    if len(values) != count + extra:
+        raise _unfit(declaration, key)
+    return values[:count], values[count:]
+
+
+def decode_key(
+    declaration: TableDeclaration, parts: Parts, byteorder: ByteOrder
+) -> tuple[dict[str, KeyValue], bool]:
+    """Return the key, and whether its owner is known.
+
+    :raises NotUnderstood: A part is not of its declared type.
+    """
+    columns = list(_columns(declaration, parts))
+    owners = [part for column, own in columns if column.owner for part in own]
+    is_owned = not owners or any(part != "0" for part in owners)
+    try:
+        return {
+            column.name: _decode(column, own, byteorder) if is_owned or not column.owner else None
+            for column, own in columns
+        }, is_owned
+    except ValueError as error:
+        raise NotUnderstood(
+            f"{declaration.map}: the key {parts} does not fit its declaration: {error}"
+        ) from error
+
+
+def text_words(declaration: TableDeclaration, parts: Parts) -> Iterator[tuple[KeyDeclaration, list[int]]]:
+    """Return each declared string of a key as the integers that carry it; names always have their NUL."""
+    for column, own in _columns(declaration, parts):
+        if column.type == "string":
+            yield column, [int(word) for word in own]
+
+
+def _columns(declaration: TableDeclaration, parts: Parts) -> Iterator[tuple[KeyDeclaration, Parts]]:
+    left = iter(parts)
+    for column in declaration.keys:
+        yield column, list(itertools.islice(left, column.parts))
+
+
+def _decode(column: KeyDeclaration, parts: Sequence[str], byteorder: ByteOrder) -> KeyValue:
+    match column.type:
+        case "comm" | "string":
+            return encode_text(words_to_text([int(word) for word in parts], byteorder))
+        case "ip":
+            address = ipaddress.ip_address(parts[0])
+            # IPv4 over an IPv6 socket is IPv4 on the wire.
+            return str(getattr(address, "ipv4_mapped", None) or address)
+        case "integer":
+            return signed(int(parts[0]))
+        case "unsigned" | "socket" | "port":
+            return unsigned(int(parts[0]))
+        case "boolean":
+            return int(parts[0]) != 0
+        case "device":
+            number = unsigned(int(parts[0]))
+            return f"{number >> _MINOR_BITS}:{number & ((1 << _MINOR_BITS) - 1)}"
+        case "kernel-stack" | "user-stack":
+            return decode_stack(parts[0])
+
+
+def _unfit(declaration: TableDeclaration, printed: Any) -> NotUnderstood:
+    return NotUnderstood(f"{declaration.map}: the key {printed!r} does not have the parts that are declared")

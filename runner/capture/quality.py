@@ -1,0 +1,112 @@
+"""What makes a result less than it looks: the one table of rules, from problem to grade and cure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from runner.capture.document import Grade, Problem
+
+_ORDER: tuple[Grade, ...] = ("usable", "degraded", "void")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One problem that a capture can have.
+
+    :param grade: The best grade that a capture with this problem can have.
+    :param counts: What the problem's `count` counts.
+    :param cure: What to do about it, where something can be done.
+    """
+
+    grade: Grade
+    meaning: str
+    counts: str
+    cure: str | None = None
+
+
+RULES: dict[str, Rule] = {
+    "output-incomplete": Rule(
+        "void", "bpftrace did not print its last map: what stands before it may be missing too", "nothing"
+    ),
+    "probes-not-attached": Rule(
+        "void", "probes of the program are not attached: what they would have counted is missing", "probes"
+    ),
+    "output-limit": Rule(
+        "degraded", "bpftrace printed more than is kept and was ended", "bytes that were dropped",
+        "narrow the run with a filter (--comm, --pid) or make it shorter",
+    ),
+    "map-full": Rule(
+        "degraded", "a map had no room for more keys: events of new keys are in no row",
+        "events that are in no row, at least; null where bpftrace does not say",
+        "give the maps more room with --max-map-keys, or narrow the run with a filter",
+    ),
+    "lost-events": Rule(
+        "degraded", "what bpftrace wanted to print found no room in its buffer; maps are not concerned",
+        "things to print that were lost, at least", "give the buffer more room with --buffer-pages",
+    ),
+    "rows-damaged": Rule(
+        "degraded", "a key came out of bpftrace damaged and could not be recovered; the row is marked",
+        "rows", "give the buffer more room with --buffer-pages",
+    ),
+    "missed-events": Rule(
+        "degraded", "the kernel left out events that came while another BPF program ran on that processor",
+        "events", "end the other BPF programs (bpftool prog show names them)",
+    ),
+    "samples-dropped": Rule(
+        "degraded", "samples by the clock fell into other BPF programs and were dropped", "samples",
+        "end the other BPF programs, or sample at a lower rate",
+    ),
+    "ticks-missing": Rule(
+        "degraded", "intervals of the program fell into other BPF programs and were dropped", "intervals",
+        "end the other BPF programs, or make the interval longer",
+    ),
+    "strings-cut": Rule(
+        "degraded", "texts are longer than what is kept of them: rows of different texts may be one", "rows"
+    ),
+    "stacks-cut": Rule(
+        "degraded", "stacks are deeper than what is kept of them: their outermost frames are missing", "rows",
+        "sysctl kernel.perf_event_max_stack, which is 127 unless somebody changed it",
+    ),
+    "stacks-lost": Rule(
+        "degraded", "bpftrace could not find stacks that it had stored; their rows have none", "stacks",
+        "give the maps more room with --max-map-keys",
+    ),
+    "helper-errors": Rule(
+        "degraded", "the kernel refused what the program asked of it (a read)", "refusals, at least"
+    ),
+    "runtime-errors": Rule(
+        "degraded", "the program divided by zero or went past the end of an array", "errors, at least"
+    ),
+    "workload-failed": Rule(
+        "degraded", "the command failed: this is not the load that was meant", "nothing"
+    ),
+    "tracer-stopped": Rule("degraded", "bpftrace was stopped for a part of the window", "nothing"),
+    "runner-stalled": Rule(
+        "degraded", "the runner did not end the window in time; bpftrace ended itself", "nothing"
+    ),
+    "ended-early": Rule("degraded", "somebody else ended bpftrace", "nothing"),
+    "repaired": Rule(
+        "usable", "bpftrace printed values in a damaged form, and each was restored exactly", "values"
+    ),
+}  # fmt: skip
+
+
+def problem(code: str, count: int | None, detail: str) -> Problem:
+    """Return a problem, with its cure where there is one.
+
+    :param code: One of RULES.
+    """
+    made: Problem = {"code": code, "count": count, "detail": detail}
+    cure = RULES[code].cure
+    if cure is not None:
+        made["cure"] = cure
+    return made
+
+
+def grade(problems: Iterable[Problem]) -> Grade:
+    """Return the grade of a capture with these problems."""
+    return max((RULES[each["code"]].grade for each in problems), key=_ORDER.index, default="usable")

@@ -1,0 +1,41 @@
+"""What a template may not write by hand, for some release of bpftrace gets it wrong or the runner does it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_COMMENTS = re.compile(r"\{#.*?#\}|//[^\n]*|/\*.*?\*/", re.DOTALL)
+
+_RULES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (
+        re.compile(r"=\s*(min|max|avg|stats|hist|lhist|tseries)\s*\("),
+        "{0}() is not exact on every bpftrace: declare an output of that kind and record() into it",
+    ),
+    (
+        re.compile(r"\b(print|clear|zero)\s*\(\s*@"),
+        "{0}() of a map is the runner's: declare what is to be printed",
+    ),
+    (
+        re.compile(r"^[ \t]*(BEGIN|END|begin|end)\b", re.MULTILINE),
+        "{0} is the runner's own, and there is one only",
+    ),
+)
+
+
+def broken_rules(source: str, output_maps: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """Return each mistake in a template with its line, from 1.
+
+    :param source: The template's text.
+    :param output_maps: Maps that are written by `record()` alone.
+    """
+    code = _COMMENTS.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), source)
+    for pattern, message in _RULES:
+        for match in pattern.finditer(code):
+            yield code.count("\n", 0, match.start(1)) + 1, message.format(match[1])
+    for name in output_maps:
+        for match in re.finditer(rf"{re.escape(name)}\b", code):
+            yield code.count("\n", 0, match.start()) + 1, f"{name} is an output: record() alone writes to it"

@@ -1,0 +1,168 @@
+"""Statements that count into an output's map: how each kind and key travels is settled here alone.
+
+Every release of bpftrace prints some aggregations or keys wrongly. So a template says what is recorded, and
+never how: `{{ record("latency", "$ns", comm="$leader") }}`. What is printed are count(), sum(), max() of 63
+bits and stats() in maps whose keys are 64-bit integers, addresses and stacks; these are exact everywhere.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from runner.capture.buckets import LinearBuckets, LogBuckets
+from runner.capture.extremes import LOW_BITS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from runner.capture.declaration import KeyDeclaration, TableDeclaration
+
+_VARIABLE = re.compile(r"\$[a-z][a-z0-9_]*")
+_COUNTING = ("count",)
+_HALVINGS = (32, 16, 8, 4, 2, 1)
+
+
+class MistakenRecord(TypeError):
+    """A template records what its recipe does not declare."""
+
+
+class Recorder:
+    """What templates call as `record(table, value, key=expression, …)`.
+
+    Expressions are text of the template. A text (comm, string) is a variable `$name` whose words stand
+    in `$name_0`, `$name_1` … (see `include/words.bt.j2`), or a list with an expression for each word.
+    Stacks are taken by the statement itself.
+    """
+
+    def __init__(self, declarations: Iterable[TableDeclaration]) -> None:
+        """Record into these tables.
+
+        :param declarations: Those of a recipe's outputs.
+        """
+        self._tables = {declaration.name: declaration for declaration in declarations}
+        self._totals = {table.total_of: table for table in self._tables.values() if table.total_of}
+        self._is_told = False
+
+    def __call__(self, table: str, value: Any = None, /, **keys: Any) -> Markup:
+        """Return the statements.
+
+        :raises MistakenRecord: No such table, keys that it does not have, or a value that it does not take.
+        """
+        declaration = self._tables.get(table)
+        if declaration is None:
+            raise MistakenRecord(f"record({table!r}): there are {', '.join(sorted(self._tables))}")
+        if (declaration.kind in _COUNTING) != (value is None) and declaration.kind != "time-series":
+            takes = "takes no value" if value is not None else "takes a value"
+            raise MistakenRecord(f"record({table!r}): a {declaration.kind} {takes}")
+        expected = {key.name for key in declaration.keys if not key.is_stack}
+        if keys.keys() != expected:
+            wrong = ", ".join(sorted(keys.keys() ^ expected))
+            raise MistakenRecord(f"record({table!r}): these keys are missing or not its own: {wrong}")
+        parts = [
+            part for key in declaration.keys for part in _key_parts(declaration, key, keys.get(key.name))
+        ]
+        lines = list(_statements(declaration, None if value is None else _code(table, value), parts))
+        total = self._totals.get(table)
+        if total is not None:
+            lines.append(f"{total.map} = count();")
+        # Built from text of the template and from what the recipe declares; no value from outside is in it.
+        return Markup("\n  ".join(lines))  # noqa: S704
+
+
+def _code(table: str, text: Any) -> str:
+    if type(text) is not str and not isinstance(text, Markup):
+        raise MistakenRecord(
+            f"record({table!r}): only text of the template is code, not {type(text).__name__}"
+        )
+    return str(text)
+
+
+def _key_parts(table: TableDeclaration, key: KeyDeclaration, given: Any) -> Sequence[str]:
+    if key.is_stack:
+        return [f"{'kstack' if key.type == 'kernel-stack' else 'ustack'}(perf, {key.depth})"]
+    if key.words:
+        if isinstance(given, list | tuple):
+            words = [_code(table.name, word) for word in given]
+        else:
+            name = _code(table.name, given)
+            if not _VARIABLE.fullmatch(name):
+                raise MistakenRecord(f"record({table.name!r}): {key.name} is a variable or a list of words")
+            words = [f"{name}_{place}" for place in range(key.words)]
+        if len(words) != key.words:
+            raise MistakenRecord(
+                f"record({table.name!r}): {key.name} has {key.words} words, not {len(words)}"
+            )
+        return [f"(uint64)({word})" for word in words]
+    expression = _code(table.name, given)
+    if key.type == "ip":
+        return [expression]
+    return [f"({'int64' if key.type == 'integer' else 'uint64'})({expression})"]
+
+
+def _statements(table: TableDeclaration, value: str | None, parts: Sequence[str]) -> Iterator[str]:
+    own = f"${table.name}"
+    at = _Place(table.map, parts)
+    number = "uint64" if table.unsigned else "int64"
+    match table.kind:
+        case "count":
+            yield f"{at()} = count();"
+        case "sum" | "stats":
+            yield f"{at()} = {table.kind}(({number})({value}));"
+        case "value":
+            yield f"{at()} = ({number})({value});"
+        case "time-series":
+            index = f"(uint64)nsecs / {table.interval_ns}"
+            yield f"{at(index)} = {'count()' if value is None else f'sum(({number})({value}))'};"
+        case "min" | "max":
+            yield f"{own} = (uint64)({value});"
+            low = f"{own} & {LOW_BITS}"
+            low = low if table.kind == "max" else f"{LOW_BITS} - ({low})"
+            # Signed, as max() of 0.17 compares; 63 bits are positive either way.
+            yield f"{at(f'{own} >> 63')} = max((int64)({low}));"
+        case "histogram" if isinstance(table.buckets, LogBuckets):
+            yield f"{own} = (uint64)({value});"
+            yield from _log_index(own, table.buckets.bits)
+            yield f"{at(f'{own}_i')} = count();"
+        case "histogram" if isinstance(table.buckets, LinearBuckets):
+            yield f"{own} = (int64)({value});"
+            yield from _linear_index(own, table.buckets)
+            yield f"{at(f'{own}_i')} = count();"
+
+
+class _Place:
+    """A cell of a map."""
+
+    def __init__(self, name: str, parts: Sequence[str]) -> None:
+        self._name = name
+        self._parts = parts
+
+    def __call__(self, *more: str) -> str:
+        parts = ", ".join([*self._parts, *more])
+        return f"{self._name}[{parts}]" if parts else self._name
+
+
+def _log_index(value: str, bits: int) -> Iterator[str]:
+    """Return what computes a LogBuckets index: floor(log2) by halving, then the bits below the first."""
+    index, exponent, rest = f"{value}_i", f"{value}_e", f"{value}_r"
+    yield f"{index} = {value};"
+    yield f"if ({value} >= {1 << bits}) {{"
+    yield f"  {exponent} = (uint64)0; {rest} = {value};"
+    for half in _HALVINGS:
+        shift = f" {rest} = {rest} >> {half};" if half > 1 else ""
+        yield f"  if ({rest} >= {1 << half}) {{ {exponent} = {exponent} + {half};{shift} }}"
+    part = f"(({value} >> ({exponent} - {bits})) & {(1 << bits) - 1})"
+    yield f"  {index} = (({exponent} - {bits} + 1) << {bits}) + {part};"
+    yield "}"
+
+
+def _linear_index(value: str, buckets: LinearBuckets) -> Iterator[str]:
+    index = f"{value}_i"
+    last = buckets.index(buckets.maximum)
+    yield f"{index} = (int64)0;"
+    yield f"if ({value} >= (int64){buckets.maximum}) {{ {index} = (int64){last}; }}"
+    yield f"else if ({value} >= (int64){buckets.minimum}) {{"
+    yield f"  {index} = ({value} - (int64){buckets.minimum}) / (int64){buckets.step} + (int64)1;"
+    yield "}"

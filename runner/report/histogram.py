@@ -1,0 +1,59 @@
+"""A histogram as rows of bars, with the bounds of its quantiles."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runner.capture.document import Bounds, Bucket, HistogramRow
+
+BAR_WIDTH = 40
+_UNITS = ((1 << 60, "E"), (1 << 50, "P"), (1 << 40, "T"), (1 << 30, "G"), (1 << 20, "M"), (1 << 10, "K"))
+
+
+def format_histogram(title: str, key: str, unit: str | None, row: HistogramRow) -> Iterator[Text]:
+    """Return the lines of a histogram. K, M … are powers of 1024, as bpftrace's are.
+
+    :param key: The row's key as text; empty for a table without keys.
+    """
+    heading = f"{title}: {key}" if key else title
+    marks = [f"{name} {_range(bounds)}" for name, bounds in _known(row)]
+    quantiles = f"; {', '.join(marks)}" if marks else ""
+    yield Text(f"\n{heading}: {row['count']} events, {unit or 'value'}{quantiles}")
+    most = max((bucket["count"] for bucket in row["buckets"]), default=1)
+    labels = [_label(bucket) for bucket in row["buckets"]]
+    width = max(map(len, labels), default=0)
+    for label, bucket in zip(labels, row["buckets"], strict=True):
+        bar = "@" * max(1, bucket["count"] * BAR_WIDTH // most)
+        yield Text(f"  {label:>{width}} {bucket['count']:>10} |{bar:<{BAR_WIDTH}}|", no_wrap=True)
+
+
+def _known(row: HistogramRow) -> Iterator[tuple[str, Bounds]]:
+    for name in ("p50", "p95", "p99", "p999"):
+        bounds = row["quantiles"][name]
+        if bounds is not None:
+            yield name, bounds
+
+
+def _label(bucket: Bucket) -> str:
+    lower, upper = bucket["lower"], bucket["upper"]
+    if lower is not None and lower == upper:
+        return f"[{_short(lower)}]"
+    high = "…" if upper is None else _short(upper + 1)
+    return f"[{'…' if lower is None else _short(lower)}, {high})"
+
+
+def _range(bounds: Bounds) -> str:
+    lower, upper = ("…" if bound is None else _short(bound) for bound in bounds)
+    return f"{lower} to {upper}"
+
+
+def _short(number: int) -> str:
+    for size, name in _UNITS:
+        if abs(number) >= size and number % size == 0:
+            return f"{number // size}{name}"
+    return str(number)

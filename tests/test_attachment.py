@@ -1,0 +1,22 @@
+from runner.bpftrace.attachment import missing_probes
+
+PROGRAM = """// tracepoint:a:commented
+tracepoint:tcp:tcp_probe,
+tracepoint:tcp:tcp_retransmit_skb /pid == 1/ { @a = count(); }
+kprobe:tcp_sendmsg { @b = count(); }
+/* uprobe:/x:y { } */
+uprobe:/bin/ls:one, uprobe:/bin/ls:two { @c = count(); }
+uprobe:/lib/c.so:mal* { @d = count(); }
+interval:s:1 { @e = count(); }
+"""
+ALL = ["tcp_probe", "tcp_retransmit_skb", "tcp_sendmsg", "/bin/ls", "/bin/ls", "/usr/bin/bpftrace"]
+
+
+def test_a_program_that_is_attached():
+    assert missing_probes(PROGRAM, ALL) == []
+
+
+def test_each_probe_that_is_not():
+    assert missing_probes(PROGRAM, ALL[1:]) == ["tcp_probe"]
+    assert missing_probes(PROGRAM, ALL[:2] + ALL[3:]) == ["tcp_sendmsg"]
+    assert missing_probes(PROGRAM, ALL[:4]) == ["1 of 2 in /bin/ls"]

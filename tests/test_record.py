@@ -1,0 +1,93 @@
+"""Statements of `record()`: right for what is declared, refused for anything else."""
+
+import pytest
+from markupsafe import Markup
+
+from runner.capture.buckets import LinearBuckets, LogBuckets
+from runner.capture.declaration import KeyDeclaration, TableDeclaration
+from runner.recipe.recording import MistakenRecord, Recorder
+
+PID, COMM, DISK = (
+    KeyDeclaration("pid", "integer"),
+    KeyDeclaration("comm", "comm"),
+    KeyDeclaration("disk", "string", bytes=24),
+)
+
+
+def table(kind, *keys, **other):
+    return TableDeclaration("t", "@t", kind, "us", keys, **other)
+
+
+def recorded(declaration, *arguments, **keys):
+    return str(Recorder([declaration])("t", *arguments, **keys))
+
+
+@pytest.mark.parametrize(
+    ("declaration", "arguments", "keys", "statement"),
+    [
+        (table("count"), (), {}, "@t = count();"),
+        (table("count", PID), (), {"pid": "pid"}, "@t[(int64)(pid)] = count();"),
+        (table("count", COMM), (), {"comm": "$c"}, "@t[(uint64)($c_0), (uint64)($c_1)] = count();"),
+        (table("count", COMM), (), {"comm": ["a", "b"]}, "@t[(uint64)(a), (uint64)(b)] = count();"),
+        (
+            table("count", DISK),
+            (),
+            {"disk": "$d"},
+            "@t[(uint64)($d_0), (uint64)($d_1), (uint64)($d_2)] = count();",
+        ),
+        (table("sum"), ("$n",), {}, "@t = sum((int64)($n));"),
+        (table("sum", unsigned=True), (Markup("$n"),), {}, "@t = sum((uint64)($n));"),
+        (table("stats", PID), ("$n",), {"pid": "pid"}, "@t[(int64)(pid)] = stats((int64)($n));"),
+        (table("value"), ("$n",), {}, "@t = (int64)($n);"),
+        (
+            table("count", KeyDeclaration("k", "kernel-stack"), KeyDeclaration("u", "user-stack", depth=3)),
+            (),
+            {},
+            "@t[kstack(perf, 127), ustack(perf, 3)] = count();",
+        ),
+        (
+            table("time-series", interval_ns=1000),
+            (),
+            {},
+            "@t[(uint64)nsecs / 1000] = count();",
+        ),
+    ],
+)
+def test_statements(declaration, arguments, keys, statement):
+    assert recorded(declaration, *arguments, **keys) == statement
+
+
+def test_what_a_total_counts_is_counted_beside_it():
+    total = TableDeclaration("t_total", "@t_total", "count", "us", total_of="t")
+    text = Recorder([table("count", PID), total])("t", pid="pid")
+    assert text.splitlines()[1].strip() == "@t_total = count();"
+
+
+@pytest.mark.parametrize("buckets", [LogBuckets(0), LogBuckets(5), LinearBuckets(-10, 10, 5)])
+def test_a_histogram_is_a_count_by_bucket(buckets):
+    text = recorded(table("histogram", PID, buckets=buckets), "$n", pid="pid")
+    assert text.endswith("@t[(int64)(pid), $t_i] = count();")
+    assert "hist(" not in text
+
+
+@pytest.mark.parametrize(
+    ("declaration", "arguments", "keys", "message"),
+    [
+        (table("count"), ("$n",), {}, "a count takes no value"),
+        (table("sum"), (), {}, "a sum takes a value"),
+        (table("count", PID), (), {}, "missing or not its own: pid"),
+        (table("count"), (), {"pid": "pid"}, "missing or not its own: pid"),
+        (table("count", COMM), (), {"comm": "comm"}, "comm is a variable or a list of words"),
+        (table("count", COMM), (), {"comm": ["$a"]}, "comm has 2 words, not 1"),
+        (table("sum"), (5,), {}, "only text of the template is code, not int"),
+        (table("count", PID), (), {"pid": 5}, "only text of the template is code, not int"),
+    ],
+)
+def test_what_is_not_declared_is_not_recorded(declaration, arguments, keys, message):
+    with pytest.raises(MistakenRecord, match=message):
+        recorded(declaration, *arguments, **keys)
+
+
+def test_an_unknown_table_names_those_that_there_are():
+    with pytest.raises(MistakenRecord, match=r"record\('u'\): there are t"):
+        Recorder([table("count")])("u")
