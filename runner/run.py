@@ -67,6 +67,7 @@ def execute(
     workload: Workload | None = None,
     max_map_keys: int | None = None,
     buffer_pages: int | None = None,
+    check_reads: bool = False,
     interrupts: Interrupts | None = None,
     elevation: Elevation | None = None,
     extent: Extent = "slices",
@@ -80,6 +81,7 @@ def execute(
 
     :param max_map_keys: Room in each map, else the recipe's or bpftrace's own.
     :param buffer_pages: Pages of the buffer for what bpftrace prints, a power of two, else its own.
+    :param check_reads: Have bpftrace report every read that fails, at a price.
     :param interrupts: Who watches for signals; without it the run does.
     :param elevation: How bpftrace gets the privilege that we lack.
     :param extent: In how much of the window run times are counted.
@@ -107,7 +109,8 @@ def execute(
         progress_map=progress,
         limit_seconds=limit,
     )
-    launch = (elevation.launcher if elevation else direct_launcher)(plan.bpftrace.arguments(), variables)
+    argv = plan.bpftrace.arguments(check_reads=check_reads)
+    launch = (elevation.launcher if elevation else direct_launcher)(argv, variables)
     sockets = SocketWatch(declarations)
 
     with (

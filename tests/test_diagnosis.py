@@ -74,3 +74,11 @@ def test_an_unknown_failure_shows_what_was_said():
 
 def test_warnings_without_the_noise():
     assert warnings_of(NOISE.encode() + b"WARNING: a map is full\n\n") == ["WARNING: a map is full"]
+
+
+def test_harmless_warnings_go_with_the_lines_that_belong_to_them():
+    stderr = (
+        b"stdin:35:69-71: WARNING: Addrspace mismatch\n  @a = count();\n       ~~\n"
+        b"stdin:2:1-5: WARNING: something else\n  @b = count();\n  ~~~~\n"
+    )
+    assert warnings_of(stderr) == ["stdin:2:1-5: WARNING: something else", "  @b = count();", "  ~~~~"]

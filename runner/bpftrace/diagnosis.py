@@ -120,14 +120,27 @@ _PATTERNS: tuple[_Pattern, ...] = (
 _NOISE = re.compile(
     r"couldn't set RLIMIT_(MEMLOCK|NOFILE)"
     r"|Could not read (symbols|functions) from .*available_filter_functions"
-    r"|Error while reading traceable functions|Addrspace is not set|^HINT: |deprecated",
+    r"|Error while reading traceable functions|Addrspace (?:is not set|mismatch)|^HINT: |deprecated",
 )
+
+
+_PLACE = re.compile(r"[^:\s]+:\d+(?::\d+)?-\d+: ")
+_UNDERLINE = re.compile(r" *~+ *")
 
 
 def warnings_of(stderr: bytes) -> list[str]:
     """Return the lines of stderr that say something about the run."""
-    lines = stderr.decode(errors="replace").splitlines()
-    return [line for line in lines if line.strip() and not _NOISE.search(line)]
+    kept = []
+    is_within_noise = False
+    for line in stderr.decode(errors="replace").splitlines():
+        if _NOISE.search(line):
+            # What has a place is followed by the line of the program and a line that underlines it.
+            is_within_noise = _PLACE.match(line) is not None
+        elif is_within_noise:
+            is_within_noise = _UNDERLINE.fullmatch(line) is None
+        elif line.strip():
+            kept.append(line)
+    return kept
 
 
 def diagnose(exit_code: int | None, stderr: bytes, stdout: bytes = b"") -> EbpfRecipeError:

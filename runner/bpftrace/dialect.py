@@ -15,7 +15,8 @@ class Dialect:
         series are hexadecimal (since 0.24: std::hex stays on the output stream).
     :param hist_holds_31_bits: hist() takes every value of 2^31 and more for one of its last bucket, whose
         bounds overflow (up to 0.19).
-    :param refusals_are_told: An update that the kernel refused is reported unasked (since 0.23).
+    :param refusals_are_told: An update that the kernel refused is reported (0.23: unasked; later ones keep
+        silent with `--no-warnings`, without which warnings of the compilation stand between the data).
     :param splits_averages: avg() and stats() take two cells of a map for each key (up to 0.20).
     """
 
@@ -34,6 +35,6 @@ def dialect_of(version: tuple[int, int, int]) -> Dialect:
         drops_spaces_of_keys=version[:2] >= (0, 24),
         counts_turn_hexadecimal=version[:2] >= (0, 24),
         hist_holds_31_bits=version[:2] < (0, 20),
-        refusals_are_told=version[:2] >= (0, 23),
+        refusals_are_told=version[:2] == (0, 23),
         splits_averages=version[:2] < (0, 21),
     )

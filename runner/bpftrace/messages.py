@@ -47,8 +47,10 @@ class ErrorMessage:
 
     @property
     def is_harmless(self) -> bool:
-        """Whether somebody else had deleted the key first."""
-        return self.helper == "map_delete_elem" and self.code == -errno.ENOENT
+        """Whether a key was just not there: to be looked up, or because somebody else deleted it first."""
+        return self.helper == "map_lookup_elem" or (
+            self.helper == "map_delete_elem" and self.code == -errno.ENOENT
+        )
 
 
 @dataclass(slots=True)

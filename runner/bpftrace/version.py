@@ -74,11 +74,17 @@ class Bpftrace:
         variables = {"max_map_keys": "BPFTRACE_MAP_KEYS_MAX", "perf_rb_pages": "BPFTRACE_PERF_RB_PAGES"}
         return "", {variables[name]: str(number) for name, number in wanted.items()}
 
-    def arguments(self) -> list[str]:
-        """Return the command line of a run that reads its program from stdin and prints JSON."""
-        # Since v0.24 the warnings of a compilation go to stdout, in the middle of the data.
-        quiet = ["--no-warnings"] if self.version >= (0, 24, 0) else []
-        return [str(self.path), "-q", "-f", "json", *quiet, "-"]
+    def arguments(self, *, check_reads: bool = False) -> list[str]:
+        """Return the command line of a run that reads its program from stdin and prints JSON.
+
+        :param check_reads: Have every read that fails reported: each release keeps silent of them.
+        """
+        if check_reads:
+            told = ["-k"] if self.version >= (0, 23, 0) else ["-kk"]
+        else:
+            # Since v0.24 the warnings of a compilation go to stdout, in the middle of the data.
+            told = ["--no-warnings"] if self.version >= (0, 24, 0) else []
+        return [str(self.path), "-q", "-f", "json", *told, "-"]
 
 
 def find_bpftrace(given: str | None = None) -> Bpftrace:

@@ -185,6 +185,10 @@ def _common_options(
         str | None,
         typer.Option(metavar="N", help="Pages of the buffer for what is printed. [a power of 2, 1 to 65536]"),
     ] = None,
+    check_reads: Annotated[
+        bool,
+        typer.Option("--check-reads", help="Have every read of memory that fails told: it is zero else."),
+    ] = False,
     sudo: Annotated[
         bool, typer.Option("--sudo", help="Run bpftrace, and nothing else, through sudo.")
     ] = False,
@@ -226,6 +230,7 @@ def _run(
     bpftrace: str | None,
     max_map_keys: str | None,
     buffer_pages: str | None,
+    check_reads: bool,
     sudo: bool,
     sudo_password_fd: int | None,
     overhead: Measured,
@@ -296,7 +301,9 @@ def _run(
         check_processes(values.get("pid", ()))
         for name in absent_names(values.get("comm", ())):
             say(f"note: no process is called {name!r} now")
-        outcome = _trace(plan, seconds, workload, room, pages, interrupts, elevation, overhead.value)
+        outcome = _trace(
+            plan, seconds, workload, room, pages, check_reads, interrupts, elevation, overhead.value
+        )
         interrupts.raise_from_now_on()
         capture = _decode(outcome)
         if recording is not None:
@@ -362,6 +369,7 @@ def _trace(
     workload: Workload | None,
     room: int | None,
     pages: int | None,
+    check_reads: bool,
     interrupts: Interrupts,
     elevation: Elevation | None,
     extent: Extent,
@@ -379,6 +387,7 @@ def _trace(
             workload=workload,
             max_map_keys=room,
             buffer_pages=pages,
+            check_reads=check_reads,
             interrupts=interrupts,
             elevation=elevation,
             extent=extent,

@@ -161,8 +161,9 @@ def _log_index(value: str, bits: int) -> Iterator[str]:
 def _linear_index(value: str, buckets: LinearBuckets) -> Iterator[str]:
     index = f"{value}_i"
     last = buckets.index(buckets.maximum)
-    yield f"{index} = (int64)0;"
-    yield f"if ({value} >= (int64){buckets.maximum}) {{ {index} = (int64){last}; }}"
+    yield f"{index} = (uint64)0;"
+    yield f"if ({value} >= (int64){buckets.maximum}) {{ {index} = (uint64){last}; }}"
     yield f"else if ({value} >= (int64){buckets.minimum}) {{"
-    yield f"  {index} = ({value} - (int64){buckets.minimum}) / (int64){buckets.step} + (int64)1;"
+    # BPF divides unsigned numbers only.
+    yield f"  {index} = (uint64)({value} - (int64){buckets.minimum}) / {buckets.step} + 1;"
     yield "}"

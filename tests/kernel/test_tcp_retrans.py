@@ -73,7 +73,8 @@ def test_retransmits_belong_to_the_owner_of_the_socket(bpftrace, lossy, nginx_ho
     if capture["quality"]["grade"] == "usable":
         assert independent["@segments"] + independent.get("@synack", 0) == segments
     else:
-        assert independent["@segments"] + independent.get("@synack", 0) < segments
+        # What one program missed another need not have missed.
+        assert independent["@segments"] + independent.get("@synack", 0) <= segments
     pids = {row["key"]["pid"] for row in tables["retransmits"] if row["key"]["comm"] == "nginx"}
     assert pids
     assert all(row["key"]["comm"] in ("nginx", None) for row in tables["retransmits"])
