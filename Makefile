@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LAB := tests/laboratory
 
-.PHONY: help demo test test-unit test-kernel reliability bench lint format clean recordings
+.PHONY: help demo test test-unit test-kernel reliability bench lint format clean recordings corpus
 
 help:
 	@echo "make demo       a laboratory with packet loss, and the recipe that finds whose packets are lost"
@@ -66,3 +66,8 @@ bench: $(VENV)/ready
 	@$(LAB)/install-system test
 	@$(LAB)/fetch-bpftrace >/dev/null
 	@$(LAB)/with-tracefs $(BIN)/python -m benchmarks.startup
+
+# What each bpftrace prints for the programs of tests/corpus; review the difference. BPFTRACE=path for one.
+corpus: $(VENV)/ready
+	@$(LAB)/fetch-bpftrace >/dev/null
+	@$(LAB)/with-tracefs $(BIN)/python -m tests.corpus.record $(BPFTRACE)

@@ -72,6 +72,64 @@ def test_a_mistake_is_named(tmp_path, old, new, message):
     assert all(line.startswith("tcp-retrans.yaml:") for line in found)
 
 
+FIRST = """outputs:
+  - name: retransmits
+    map: "@retransmits"
+    kind: count
+    unit: packets
+"""
+
+
+def first(kind, *lines):
+    """The beginning of the outputs, with another kind and more fields."""
+    text = FIRST.replace("kind: count", f"kind: {kind}")
+    return text + "".join(f"    {line}\n" for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        (first("avg"), "an average without its count cannot be merged or compared: use stats"),
+        (first("count", "bits: 2"), "only a histogram has bits or linear buckets"),
+        (first("histogram", "bits: 6"), "less than or equal to 5"),
+        (
+            first("histogram", "bits: 2", "linear: {minimum: 0, maximum: 10, step: 5}"),
+            "linear buckets have no bits",
+        ),
+        (
+            first("histogram", "unsigned: true", "linear: {minimum: 0, maximum: 10, step: 5}"),
+            "hold signed values",
+        ),
+        (first("histogram", "linear: {minimum: 0, maximum: 10, step: 3}"), "1 to 1000 whole steps"),
+        (first("histogram", "linear: {minimum: 10, maximum: 0, step: 5}"), "1 to 1000 whole steps"),
+        (first("time-series"), "a time series, and nothing else, has an interval"),
+        (first("sum", "interval_ms: 5"), "a time series, and nothing else, has an interval"),
+        (first("count", "unsigned: true"), "a count is unsigned as it is"),
+        (first("sum"), "retransmits does not count events"),
+    ],
+)
+def test_a_kind_has_its_own_fields(tmp_path, output, message):
+    assert FIRST in GOOD
+    found = mistakes(tmp_path, GOOD.replace(FIRST, output))
+    assert any(message in line for line in found), found
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("{name: remote_address, type: string}", "a string, and nothing else, says how many bytes"),
+        ("{name: remote_address, type: string, bytes: 12}", "multiple of 8"),
+        ("{name: remote_address, type: ip, bytes: 16}", "a string, and nothing else, says how many bytes"),
+        ("{name: remote_address, type: ip, depth: 3}", "only a stack has a depth"),
+        ("{name: remote_address, type: user-stack}", "a user-stack is its last key"),
+        ("{name: remote_address, type: syscall}", "Input should be"),
+    ],
+)
+def test_a_key_that_could_not_be_decoded_is_refused(tmp_path, key, message):
+    found = mistakes(tmp_path, GOOD.replace("{name: remote_address, type: ip}", key))
+    assert any(message in line for line in found), found
+
+
 def test_a_missing_file_and_a_binary_one_are_refused(tmp_path):
     with pytest.raises(ValueRefused, match="No such file"):
         load_recipe(tmp_path / "none.yaml", tmp_path / "none.bt.j2")

@@ -21,6 +21,10 @@ ADDRESS = {"address": "0x7f1a58037503"}
             "\n\tffffffff814c254b vfs_read+1\n",
             [{"address": "0xffffffff814c254b", "symbol": "vfs_read", "offset": 1}],
         ),
+        (
+            "\n\tffffffff814c254bvfs_read+1\n",
+            [{"address": "0xffffffff814c254b", "symbol": "vfs_read", "offset": 1}],
+        ),
         ("\n\t7f1a58037503 0x7f1a58037503 ([unknown])\n", [ADDRESS]),
         (
             "\n\t7f1a58037503 f(int)+1 (/tmp/a b)\n",

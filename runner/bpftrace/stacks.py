@@ -10,8 +10,9 @@ from runner.capture.encode import encode_text
 if TYPE_CHECKING:
     from runner.capture.document import Frame, Stack
 
-# perf: address, symbol and offset, and of user stacks the module.
-_PERF = re.compile(r"\t(?P<address>[0-9a-f]+) (?P<text>.*)")
+# perf: address, symbol and offset, and of user stacks the module. Keys of 0.24 and later lose the space;
+# an address of the kernel (x86-64, aarch64) has all of its 16 digits, so that it ends where it ends.
+_PERF = re.compile(r"\t(?:(?P<address>[0-9a-f]+) |(?P<kernel>ffff[0-9a-f]{12}))(?P<text>.*)")
 _MODULE = re.compile(r"(?P<text>.*) \((?P<module>[/\[].*)\)")
 _UNKNOWN_MODULE = "[unknown]"
 # build_id (since 0.25): the module by its id, and the offset in it.
@@ -37,7 +38,7 @@ def decode_stack(printed: str) -> Stack:
 def _frame(line: str) -> Frame:
     perf = _PERF.fullmatch(line)
     if perf is not None:
-        return _perf_frame(perf["address"], perf["text"])
+        return _perf_frame(perf["address"] or perf["kernel"], perf["text"])
     text = line.strip()
     build = _BUILD_ID.fullmatch(text)
     if build is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.bpftrace.keys import decode_key, split_key, text_words, typed_parts
 from runner.bpftrace.messages import Pairs
+from runner.bpftrace.stacks import decode_stack
 from runner.bpftrace.values import count_and_total, hist_counts, integer, series_points
 from runner.capture.declaration import STACK_DEPTH
 from runner.capture.extremes import extreme
@@ -120,15 +121,13 @@ def unowned_sockets(
 def _cells(declaration: TableDeclaration, messages: Messages, dialect: Dialect) -> Iterator[_Cell]:
     """Return every cell of the map that carries a table."""
     printed_as, data = messages.maps.get(declaration.map, ("", None))
-    if data is None:
-        return
+    if data is None or data == []:
+        return  # never written, cleared, or a zeroed histogram
     extra = 0 if printed_as in _NATIVE else declaration.extra_parts
     if not declaration.keys and not extra:
         yield _Cell([], [], data)
         return
     if not isinstance(data, Pairs):
-        if data == []:
-            return  # a zeroed histogram without keys
         raise NotUnderstood(f"{declaration.map} was printed without keys: {data!r}")
     pool = _looped(declaration, messages, dialect, extra)
     for printed, value in data:
@@ -137,7 +136,9 @@ def _cells(declaration: TableDeclaration, messages: Messages, dialect: Dialect) 
             yield exact.pop()
             continue
         parts, rest = split_key(declaration, printed, extra)
-        yield _Cell(parts, rest, value, is_damaged=bool(pool) and _has_lost_spaces(declaration, parts))
+        yield _Cell(
+            parts, rest, value, is_damaged=dialect.drops_spaces_of_keys and _has_symbols(declaration, parts)
+        )
 
 
 def _looped(
@@ -158,8 +159,10 @@ def _looped(
     return pool
 
 
-def _has_lost_spaces(declaration: TableDeclaration, parts: Parts) -> bool:
-    return any(key.type == "user-stack" for key in declaration.keys) and bool(parts[-1].strip())
+def _has_symbols(declaration: TableDeclaration, parts: Parts) -> bool:
+    """Return whether a key has symbols that anybody may have named: addresses have no spaces to lose."""
+    is_user = any(key.type == "user-stack" for key in declaration.keys)
+    return is_user and any("symbol" in frame for frame in decode_stack(parts[-1]))
 
 
 def _groups(declaration: TableDeclaration, cells: Sequence[_Cell], byteorder: ByteOrder) -> list[_Group]:
@@ -305,25 +308,22 @@ def _overflows(
                 f"{total - counted} of {total} events are in no row",
             )
     refused = sum(times for error, times in messages.errors.items() if error.is_full_map)
+    full = [
+        declaration.name
+        for declaration in declarations
+        if (declaration.keys or declaration.extra_parts)
+        and declaration.name not in checked
+        and len(cells_of[declaration.name]) * _cells_per_row(declaration, context.dialect) >= context.room
+    ]
     is_told = context.dialect.refusals_are_told and not messages.lost_events
-    is_known = bool(checked)
-    for declaration in declarations:
-        cells = len(cells_of[declaration.name]) * _cells_per_row(declaration, context.dialect)
-        has_cells = bool(declaration.keys) or declaration.extra_parts > 0
-        if (
-            has_cells
-            and cells >= context.room
-            and declaration.name not in checked
-            and (refused or not is_told)
-        ):
-            is_known = True
-            yield problem(
-                "map-full",
-                refused or None,
-                f"{declaration.name} is full ({context.room} cells): "
-                + (f"at least {refused} updates were refused" if refused else "more may be missing"),
-            )
-    if refused and not is_known:
+    if full and (refused or not is_told):
+        yield problem(
+            "map-full",
+            refused or None,
+            f"no room for more than {context.room} cells in {', '.join(full)}: "
+            + (f"at least {refused} updates were refused" if refused else "more may be missing"),
+        )
+    elif refused and not checked:
         yield problem(
             "map-full", refused, f"a map of the program is full: at least {refused} updates were refused"
         )
