@@ -66,6 +66,7 @@ bench: $(VENV)/ready
 	@$(LAB)/install-system test
 	@$(LAB)/fetch-bpftrace >/dev/null
 	@$(LAB)/with-tracefs $(BIN)/python -m benchmarks.startup
+	@$(LAB)/with-tracefs $(BIN)/python -m benchmarks.carriers
 
 # What each bpftrace prints for the programs of tests/corpus; review the difference. BPFTRACE=path for one.
 corpus: $(VENV)/ready

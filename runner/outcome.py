@@ -12,6 +12,7 @@ from runner.bpftrace.diagnosis import lost_in_all, lost_stacks, unattached_probe
 from runner.bpftrace.frame import END_MAP
 from runner.bpftrace.messages import Messages, read_messages
 from runner.bpftrace.recording import rfc3339
+from runner.bpftrace.repair import as_bytes, restored
 from runner.bpftrace.tables import Context, decode_tables
 from runner.capture.encode import encode_text, new_id
 from runner.capture.quality import grade, problem
@@ -228,7 +229,11 @@ def _run_problems(outcome: Outcome, messages: Messages, *, is_whole: bool) -> It
         yield problem("stacks-lost", stacks, "bpftrace could not find stacks that it had stored")
     yield from _errors(messages)
     if messages.repaired:
-        yield problem("repaired", messages.repaired, "numbers that bpftrace printed in hexadecimal")
+        yield problem(
+            "repaired",
+            messages.repaired,
+            "bytes above 127 or hexadecimal numbers, which bpftrace prints damaged, were restored exactly",
+        )
     code = workload.exit_code if workload is not None else 0
     if ended_by == "workload" and code != 0:
         yield problem(
@@ -260,7 +265,7 @@ def _other_messages(messages: Messages, recording: Recording) -> Iterator[Messag
         if kind == "printf" and isinstance(data, str) and data.startswith("ebpf-recipe-ready-"):
             continue
         text = data if isinstance(data, str) else str(message.get("msg") or "")
-        yield {"type": kind, "text": encode_text(text.encode(errors="surrogatepass"))}
+        yield {"type": kind, "text": encode_text(as_bytes(restored(text)))}
     for line in messages.text_lines:
         yield {"type": "text", "text": encode_text(line)}
     for warning in warnings_of(bytes(recording.stderr)):

@@ -89,6 +89,7 @@ def first(kind, *lines):
 @pytest.mark.parametrize(
     ("output", "message"),
     [
+        (first("max"), "a socket may turn out to be another process's"),
         (first("avg"), "an average without its count cannot be merged or compared: use stats"),
         (first("count", "bits: 2"), "only a histogram has bits or linear buckets"),
         (first("histogram", "bits: 6"), "less than or equal to 5"),

@@ -286,3 +286,14 @@ def test_losses_and_errors_are_counted():
         ErrorMessage("runtime_error", "", 0, "Divide", "1:9"): 1,
     }
     assert [kind for kind, _ in messages.others] == ["lost_events"]
+
+
+@pytest.mark.parametrize("raw", ["f\\uffffffc3\\uffffffbc", "fü"])
+def test_a_symbol_with_other_letters_is_restored_and_counted(raw):
+    printed = f'{{"type": "map", "data": {{"@t": {{"7,\\n,\\n\\t7f00 {raw}+1 (/x)\\n": 4}}}}}}'.replace(
+        "\n", "\\n"
+    )
+    messages = read_messages(printed.replace("\t", "\\t").encode() + b"\n", PLAIN)
+    tables, _ = decode_tables((STACKS,), messages, Context(PLAIN, "little", 100))
+    assert tables[0]["rows"][0]["key"]["user"][0]["symbol"] == "fü"
+    assert messages.repaired == raw.count("\\uffffffc3")

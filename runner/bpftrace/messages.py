@@ -119,7 +119,7 @@ def read_messages(stdout: bytes, dialect: Dialect, errors: Mapping[bytes, int] |
                 messages.text_lines.append(line)
             continue
         _sort(message, messages, dialect)
-    messages.repaired = numbers.repaired
+    messages.repaired += numbers.repaired
     return messages
 
 
@@ -129,9 +129,9 @@ def _sort(message: Pairs, messages: Messages, dialect: Dialect, times: int = 1) 
     match kind:
         case "map" | "hist" | "stats" | "tseries" if isinstance(data, Pairs):
             for name, value in data:
-                messages.maps[name] = (kind, _with_keys(value, dialect))
+                messages.maps[name] = (kind, _with_keys(value, dialect, messages))
         case "value" if isinstance(data, list) and len(data) == 3 and str(data[0]).startswith("@"):
-            messages.rows.setdefault(data[0], []).append((_restored_parts(data[1]), data[2]))
+            messages.rows.setdefault(data[0], []).append((_restored(data[1], messages), data[2]))
         case "lost_events" if isinstance(data, Pairs):
             messages.lost_events += _whole(data.get("events"))
         case "helper_error" | "runtime_error":
@@ -142,13 +142,18 @@ def _sort(message: Pairs, messages: Messages, dialect: Dialect, times: int = 1) 
             messages.others.append((kind, message))
 
 
-def _restored_parts(key: Any) -> Any:
+def _restored(key: Any, messages: Messages) -> Any:
+    """Return a key, or the parts of one, with the bytes that it had before it was printed."""
     if isinstance(key, list):
-        return [_restored_parts(part) for part in key]
-    return restored(key) if isinstance(key, str) else key
+        return [_restored(part, messages) for part in key]
+    if not isinstance(key, str):
+        return key
+    text = restored(key)
+    messages.repaired += text != key
+    return text
 
 
-def _with_keys(value: Any, dialect: Dialect) -> Any:
+def _with_keys(value: Any, dialect: Dialect, messages: Messages) -> Any:
     """Return the value of a map with its keys as they were before bpftrace printed them."""
     if not isinstance(value, Pairs) or not value:
         return value
@@ -158,7 +163,7 @@ def _with_keys(value: Any, dialect: Dialect) -> Any:
             keys = [unescaped_key(key) for key in keys]
         except ValueError as error:
             raise NotUnderstood(f"bpftrace printed a key that is none ({error})") from error
-    return Pairs((restored(key), each) for key, (_, each) in zip(keys, value, strict=True))
+    return Pairs((_restored(key, messages), each) for key, (_, each) in zip(keys, value, strict=True))
 
 
 def _error(kind: str, message: Pairs) -> ErrorMessage:

@@ -25,7 +25,15 @@ def restored(text: str) -> str:
     if "\uffff" not in text:
         return text
     escaped = _BYTE.sub(lambda match: chr(0xDC00 + int(match[1], 16)), text)
-    return escaped.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+    return as_bytes(escaped).decode("utf-8", "surrogateescape")
+
+
+def as_bytes(text: str) -> bytes:
+    """Return the bytes of a restored string; of other surrogates, which no release prints, what they are."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
 
 
 def unescaped_key(key: str) -> str:

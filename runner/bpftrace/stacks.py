@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from runner.bpftrace.repair import as_bytes
 from runner.capture.encode import encode_text
 
 if TYPE_CHECKING:
@@ -76,5 +77,5 @@ def _with_symbol(frame: Frame, text: str) -> Frame:
     if offset is not None:
         text = offset["symbol"]
         frame["offset"] = int(offset["offset"])
-    frame["symbol"] = encode_text(text.encode("utf-8", "surrogateescape"))
+    frame["symbol"] = encode_text(as_bytes(text))
     return frame

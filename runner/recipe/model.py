@@ -189,6 +189,10 @@ class Output(_Strict):
         if self.kind == "count" and self.unsigned:
             raise ValueError("a count is unsigned as it is")
         types = [key.type for key in self.keys]
+        if "socket" in types and self.kind not in ("count", "sum"):
+            raise ValueError(
+                "a socket may turn out to be another process's: only a count or a sum can be moved"
+            )
         if types.count("kernel-stack") > 1 or "user-stack" in types[:-1]:
             # Up to bpftrace 0.23 nothing but its place tells where a stack with hostile symbols ends.
             raise ValueError("a table has one kernel-stack at most, and a user-stack is its last key")

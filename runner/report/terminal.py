@@ -62,7 +62,7 @@ def format_capture(capture: Capture, *, in_color: bool) -> str:
     for message in capture["messages"]:
         console.print(Text(f"{message['type']}: {readable(message['text'])}", style="dim"))
     for problem in capture["quality"]["problems"]:
-        style = "bold red" if capture["quality"]["grade"] == "void" else "yellow"
+        style = {"usable": "dim", "degraded": "yellow", "void": "bold red"}[capture["quality"]["grade"]]
         cure = f" ({problem['cure']})" if "cure" in problem else ""
         console.print(Text(f"{problem['code']}: {problem['detail']}{cure}", style=style))
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"

@@ -183,7 +183,9 @@ def test_symbols_that_anybody_named_are_exact(bpftrace, figure):
         timer.join()
         other.stdin.close()
         other.wait(5)
-    assert capture["quality"] == {"grade": "usable", "problems": []}
+    assert capture["quality"]["grade"] == "usable"
+    # Of one symbol, in two tables, bpftrace printed bytes as it prints them.
+    assert {problem["code"] for problem in capture["quality"]["problems"]} == {"repaired"}
     found = {}
     for row in rows_of(capture, "deep"):
         (frame,) = row["key"]["user"]

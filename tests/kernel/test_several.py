@@ -1,7 +1,5 @@
 """Several BPF programs at once: what the kernel leaves out is known, graded and, where it can be, avoided."""
 
-import copy
-import dataclasses
 import os
 import subprocess
 
@@ -11,10 +9,10 @@ from runner.bpftrace.version import find_bpftrace
 from runner.errors import HostRefused
 from runner.plan import check_quiet, plan_run
 from runner.recipe.catalogue import find_recipe
-from runner.recipe.model import Output, PrimaryOutcome, Sampling
-from runner.recipe.render import Program
+from runner.recipe.model import Sampling
 from runner.run import execute
 from tests.laboratory.children import child
+from tests.laboratory.exact import bare_plan
 
 pytestmark = pytest.mark.kernel
 
@@ -28,25 +26,10 @@ BUSY = "tracepoint:raw_syscalls:sys_enter { unroll(60) { @busy[rand % 64] = hist
 @pytest.fixture
 def plan_of(bpftrace):
     """What makes a plan of a program that counts in @n, on this bpftrace."""
+    plan = plan_run(find_recipe("tcp-retrans"), {}, find_bpftrace(bpftrace))
 
     def make(program, sampling=None, bookkeeping=()):
-        plan = plan_run(find_recipe("tcp-retrans"), {}, find_bpftrace(bpftrace))
-        output = Output(name="n", map="@n", kind="count", unit="events", description="Counted.")
-        recipe = plan.loaded.recipe.model_copy(
-            update={
-                "outputs": (output,),
-                "scratch_maps": (),
-                "primary": PrimaryOutcome(table="n", statistic="total", better="lower"),
-                "progress": None,
-                "sampling": sampling,
-                "bookkeeping": bookkeeping,
-            }
-        )
-        loaded = copy.copy(plan.loaded)
-        loaded.recipe = recipe
-        return dataclasses.replace(
-            plan, loaded=loaded, program=Program(program, plan.program.variant, "a test")
-        )
+        return bare_plan(plan, program, sampling=sampling, bookkeeping=bookkeeping)
 
     return make
 

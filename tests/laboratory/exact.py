@@ -9,7 +9,7 @@ from runner.bpftrace.version import find_bpftrace
 from runner.plan import Plan, plan_run
 from runner.recipe.load import LoadedRecipe, load_recipe
 from runner.recipe.model import Output, PrimaryOutcome
-from runner.recipe.parameters import PARAMETER_TYPES, TARGET_FILTERS, parse_values
+from runner.recipe.parameters import PARAMETER_TYPES, parse_values
 from runner.recipe.render import Program
 
 _CATALOGUE = Path(__file__).parents[1] / "catalogue"
@@ -22,14 +22,13 @@ def exact_recipe() -> LoadedRecipe:
     return load_recipe(_CATALOGUE / "recipes/app/exact.yaml", _CATALOGUE / "templates/app/exact.bt.j2")
 
 
-def exact_plan(bpftrace: str, tables: Sequence[str] | None = None, **filters: str) -> Plan:
+def exact_plan(bpftrace: str, tables: Sequence[str] | None = None) -> Plan:
     """Return a plan of the recipe, on this bpftrace.
 
     :param tables: Record into these alone: each has its price.
     """
     loaded = exact_recipe()
     values = {"fd": parse_values("fd", PARAMETER_TYPES["port"], [DESCRIPTOR])}
-    values |= {name: parse_values(name, TARGET_FILTERS[name], [text]) for name, text in filters.items()}
     plan = plan_run(loaded, values, find_bpftrace(bpftrace))
     return plan if tables is None else _only(plan, tables)
 
