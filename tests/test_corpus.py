@@ -1,10 +1,13 @@
 """What real releases printed decodes to what was reviewed; where it can be, to the same on each of them."""
 
+import contextlib
+import random
 from pathlib import Path
 
 import orjson
 import pytest
 
+from runner.errors import NotUnderstood
 from tests.corpus.decode import decoded
 from tests.corpus.programs import PROGRAMS
 
@@ -81,3 +84,37 @@ def test_values_are_those_that_the_programs_made(release):
     ]
     keyed = tables_of(release, "hexadecimal")
     assert keyed["h"][0]["count"] == keyed["l"][0]["count"] == keyed["s"][0]["count"] == 20
+
+
+def damaged_forms(raw, draw):
+    """The output cut at a few places, and with bytes changed, inserted and taken away."""
+    for _ in range(4):
+        yield raw[: draw.randrange(len(raw) + 1)]
+    pieces = (
+        b'"',
+        b"\\",
+        b"{",
+        b"]",
+        b",",
+        b"null",
+        b"9" * 30,
+        b"\xff",
+        b"\\ud800",
+        b"\\uffffffc3",
+        b"\n",
+        b"1e5",
+    )
+    for _ in range(12):
+        form = bytearray(raw)
+        for _ in range(draw.randrange(1, 5)):
+            place = draw.randrange(len(form) + 1)
+            form[place : place + draw.randrange(3)] = draw.choice(pieces)
+        yield bytes(form)
+
+
+@pytest.mark.parametrize(("release", "program"), RECORDED, ids=[f"{r}-{p.name}" for r, p in RECORDED])
+def test_damaged_output_raises_no_error_but_ours(release, program):
+    raw = (CORPUS / release / f"{program.name}.out").read_bytes()
+    for form in damaged_forms(raw, random.Random(f"{release} {program.name}")):  # noqa: S311
+        with contextlib.suppress(NotUnderstood):
+            orjson.dumps(decoded(program, release, form, b"", 0))

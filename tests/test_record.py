@@ -26,19 +26,34 @@ def recorded(declaration, *arguments, **keys):
     ("declaration", "arguments", "keys", "statement"),
     [
         (table("count"), (), {}, "@t = count();"),
-        (table("count", PID), (), {"pid": "pid"}, "@t[(int64)(pid)] = count();"),
-        (table("count", COMM), (), {"comm": "$c"}, "@t[(uint64)($c_0), (uint64)($c_1)] = count();"),
-        (table("count", COMM), (), {"comm": ["a", "b"]}, "@t[(uint64)(a), (uint64)(b)] = count();"),
+        (table("count", PID), (), {"pid": "pid"}, "@t[(int64)((pid) + (int64)0)] = count();"),
+        (
+            table("count", COMM),
+            (),
+            {"comm": "$c"},
+            "@t[(uint64)($c_0), (uint64)($c_1)] = count();",
+        ),
+        (
+            table("count", COMM),
+            (),
+            {"comm": ["a", "b"]},
+            "@t[(uint64)(a), (uint64)(b)] = count();",
+        ),
         (
             table("count", DISK),
             (),
             {"disk": "$d"},
             "@t[(uint64)($d_0), (uint64)($d_1), (uint64)($d_2)] = count();",
         ),
-        (table("sum"), ("$n",), {}, "@t = sum((int64)($n));"),
-        (table("sum", unsigned=True), (Markup("$n"),), {}, "@t = sum((uint64)($n));"),
-        (table("stats", PID), ("$n",), {"pid": "pid"}, "@t[(int64)(pid)] = stats((int64)($n));"),
-        (table("value"), ("$n",), {}, "@t = (int64)($n);"),
+        (table("sum"), ("$n",), {}, "@t = sum((int64)(($n) + (int64)0));"),
+        (table("sum", unsigned=True), (Markup("$n"),), {}, "@t = sum((uint64)(($n) + (int64)0));"),
+        (
+            table("stats", PID),
+            ("$n",),
+            {"pid": "pid"},
+            "@t[(int64)((pid) + (int64)0)] = stats((int64)(($n) + (int64)0));",
+        ),
+        (table("value"), ("$n",), {}, "@t = (int64)(($n) + (int64)0);"),
         (
             table("count", KeyDeclaration("k", "kernel-stack"), KeyDeclaration("u", "user-stack", depth=3)),
             (),
@@ -57,6 +72,16 @@ def test_statements(declaration, arguments, keys, statement):
     assert recorded(declaration, *arguments, **keys) == statement
 
 
+@pytest.mark.parametrize("value", ["args->fd", "$a << 3", "$a >> 3", "$a > 3 ? $b : 0", "$a - 3"])
+def test_numbers_that_are_no_comparisons(value):
+    assert f"({value})" in recorded(table("sum"), value)
+
+
+def test_a_boolean_key_may_be_a_comparison():
+    declaration = table("count", KeyDeclaration("is_big", "boolean"))
+    assert recorded(declaration, is_big="$a > 3") == "@t[(uint64)(($a > 3) ? 1 : 0)] = count();"
+
+
 def test_what_a_total_counts_is_counted_beside_it():
     total = TableDeclaration("t_total", "@t_total", "count", "us", total_of="t")
     text = Recorder([table("count", PID), total])("t", pid="pid")
@@ -66,7 +91,7 @@ def test_what_a_total_counts_is_counted_beside_it():
 @pytest.mark.parametrize("buckets", [LogBuckets(0), LogBuckets(5), LinearBuckets(-10, 10, 5)])
 def test_a_histogram_is_a_count_by_bucket(buckets):
     text = recorded(table("histogram", PID, buckets=buckets), "$n", pid="pid")
-    assert text.endswith("@t[(int64)(pid), $t_i] = count();")
+    assert text.endswith("@t[(int64)((pid) + (int64)0), $t_i] = count();")
     assert "hist(" not in text
 
 
@@ -80,6 +105,9 @@ def test_a_histogram_is_a_count_by_bucket(buckets):
         (table("count", COMM), (), {"comm": "comm"}, "comm is a variable or a list of words"),
         (table("count", COMM), (), {"comm": ["$a"]}, "comm has 2 words, not 1"),
         (table("sum"), (5,), {}, "only text of the template is code, not int"),
+        (table("sum"), ("$a == 5",), {}, r"the value is a comparison, not a number: \(\$a == 5 \? 1 : 0\)"),
+        (table("sum"), ("$a > 5",), {}, "is a comparison"),
+        (table("count", PID), (), {"pid": "!$a"}, "the key pid is a comparison"),
         (table("count", PID), (), {"pid": 5}, "only text of the template is code, not int"),
     ],
 )

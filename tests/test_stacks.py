@@ -34,6 +34,10 @@ ADDRESS = {"address": "0x7f1a58037503"}
         ("\n\t7f1a58037503 f (inlined) (/x)\n", [ADDRESS | {"symbol": "f", "inlined": True, "module": "/x"}]),
         ("\n7f1a58037503\n", [ADDRESS]),
         ("\n" + "ab" * 20 + " 0x1f\n", [{"build_id": "ab" * 20, "offset": 31}]),
+        (
+            "\n\t7f00 f (/\udcff)\n",
+            [{"address": "0x7f00", "symbol": "f", "module": {"text": "/�", "base64": "L/8="}}],
+        ),
         ("\n    f\udcff+1\n", [{"symbol": {"text": "f�", "base64": "Zv8="}, "offset": 1}]),
     ],
 )

@@ -120,7 +120,9 @@ _PATTERNS: tuple[_Pattern, ...] = (
 _NOISE = re.compile(
     r"couldn't set RLIMIT_(MEMLOCK|NOFILE)"
     r"|Could not read (symbols|functions) from .*available_filter_functions"
-    r"|Error while reading traceable functions|Addrspace (?:is not set|mismatch)|^HINT: |deprecated",
+    r"|Error while reading traceable functions|Addrspace (?:is not set|mismatch)|^HINT: |deprecated"
+    # record() widens integers by adding a signed zero.
+    r"|arithmetic on integers of different signs",
 )
 
 

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from runner.bpftrace.repair import HexadecimalCounts, restored, unescaped_key
+from runner.bpftrace.repair import HexadecimalCounts, readable, restored, unescaped_key
 from runner.errors import NotUnderstood
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def read_messages(stdout: bytes, dialect: Dialect, errors: Mapping[bytes, int] |
 
 
 def _sort(message: Pairs, messages: Messages, dialect: Dialect, times: int = 1) -> None:
-    kind = str(message.get("type"))
+    kind = readable(str(message.get("type")))
     data = message.get("data")
     match kind:
         case "map" | "hist" | "stats" | "tseries" if isinstance(data, Pairs):
@@ -169,10 +169,10 @@ def _with_keys(value: Any, dialect: Dialect, messages: Messages) -> Any:
 def _error(kind: str, message: Pairs) -> ErrorMessage:
     return ErrorMessage(
         kind,
-        str(message.get("helper") or ""),
+        readable(str(message.get("helper") or "")),
         _whole(message.get("retcode")) if kind == "helper_error" else 0,
-        str(message.get("msg") or ""),
-        f"{message.get('line')}:{message.get('col')}",
+        readable(str(message.get("msg") or "")),
+        readable(f"{message.get('line')}:{message.get('col')}"),
     )
 
 

@@ -36,6 +36,11 @@ def as_bytes(text: str) -> bytes:
         return text.encode("utf-8", "surrogatepass")
 
 
+def readable(text: str) -> str:
+    """Return a string for people: what is not UTF-8 in it is U+FFFD."""
+    return as_bytes(restored(text)).decode(errors="replace")
+
+
 def unescaped_key(key: str) -> str:
     """Return a key that was escaped twice, unescaped a second time.
 

@@ -9,7 +9,7 @@ from runner.bpftrace.repair import as_bytes
 from runner.capture.encode import encode_text
 
 if TYPE_CHECKING:
-    from runner.capture.document import Frame, Stack
+    from runner.capture.document import Frame, Stack, TextBytes
 
 # perf: address, symbol and offset, and of user stacks the module. Keys of 0.24 and later lose the space;
 # an address of the kernel (x86-64, aarch64) has all of its 16 digits, so that it ends where it ends.
@@ -17,12 +17,12 @@ _PERF = re.compile(r"\t(?:(?P<address>[0-9a-f]+) |(?P<kernel>ffff[0-9a-f]{12}))(
 _MODULE = re.compile(r"(?P<text>.*) \((?P<module>[/\[].*)\)")
 _UNKNOWN_MODULE = "[unknown]"
 # build_id (since 0.25): the module by its id, and the offset in it.
-_BUILD_ID = re.compile(r"(?P<build_id>[0-9a-f]{40}) 0x(?P<offset>[0-9a-f]+)")
+_BUILD_ID = re.compile(r"(?P<build_id>[0-9a-f]{40}) 0x(?P<offset>[0-9a-f]{1,15})")
 # raw (since 0.18): the address alone.
 _RAW = re.compile(r"[0-9a-f]+")
 # bpftrace: symbol and offset; since 0.24 the line of the source, where it is known.
-_SOURCE = re.compile(r"(?P<text>.*\+\d+|[^@]+)@(?P<source>/.*):(?P<line>\d+)")
-_OFFSET = re.compile(r"(?P<symbol>.*)\+(?P<offset>\d+)")
+_SOURCE = re.compile(r"(?P<text>.*\+\d+|[^@]+)@(?P<source>/.*):(?P<line>\d{1,18})")
+_OFFSET = re.compile(r"(?P<symbol>.*)\+(?P<offset>\d{1,18})")
 _ADDRESS = re.compile(r"0x[0-9a-f]+")
 _INLINED = "[inlined] "
 _INLINED_PERF = " (inlined)"
@@ -55,7 +55,7 @@ def _frame(line: str) -> Frame:
     source = _SOURCE.fullmatch(text)
     if source is not None:
         text = source["text"]
-        frame["source"], frame["line"] = source["source"], int(source["line"])
+        frame["source"], frame["line"] = _text(source["source"]), int(source["line"])
     return _with_symbol(frame, text)
 
 
@@ -65,7 +65,7 @@ def _perf_frame(address: str, text: str) -> Frame:
     if module is not None:
         text = module["text"]
         if module["module"] != _UNKNOWN_MODULE:
-            frame["module"] = module["module"]
+            frame["module"] = _text(module["module"])
     if text.endswith(_INLINED_PERF):
         text = text.removesuffix(_INLINED_PERF)
         frame["inlined"] = True
@@ -77,5 +77,9 @@ def _with_symbol(frame: Frame, text: str) -> Frame:
     if offset is not None:
         text = offset["symbol"]
         frame["offset"] = int(offset["offset"])
-    frame["symbol"] = encode_text(as_bytes(text))
+    frame["symbol"] = _text(text)
     return frame
+
+
+def _text(printed: str) -> str | TextBytes:
+    return encode_text(as_bytes(printed))

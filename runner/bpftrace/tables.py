@@ -6,10 +6,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from runner.bpftrace.keys import decode_key, split_key, text_words, typed_parts
+from runner.bpftrace.keys import decode_key, split_key, text_words, typed_parts, unsigned
 from runner.bpftrace.messages import Pairs
 from runner.bpftrace.stacks import decode_stack
-from runner.bpftrace.values import count_and_total, hist_counts, integer, series_points
+from runner.bpftrace.values import count_and_total, hist_counts, in_64_bits, integer, series_points
 from runner.capture.declaration import STACK_DEPTH
 from runner.capture.extremes import extreme
 from runner.capture.quality import problem
@@ -203,7 +203,8 @@ def _row(declaration: TableDeclaration, group: _Group, printed_as: str, context:
             return {"key": group.key, "points": _points(declaration, cells, printed_as, context)}
         case "stats":
             each = [count_and_total(declaration, value) for value in values]
-            return stats_row(group.key, sum(count for count, _ in each), sum(total for _, total in each))
+            total = in_64_bits(declaration, sum(total for _, total in each))
+            return stats_row(group.key, unsigned(sum(count for count, _ in each)), total)
         case "min" | "max" as kind:
             by_bit: dict[int, int] = {}
             for cell in cells:
@@ -211,7 +212,8 @@ def _row(declaration: TableDeclaration, group: _Group, printed_as: str, context:
                 by_bit[bit] = max(integer(declaration, cell.value), by_bit.get(bit, 0))
             return {"key": group.key, "value": extreme(kind, by_bit, is_unsigned=declaration.unsigned)}
         case "count" | "sum":
-            return {"key": group.key, "value": sum(integer(declaration, value) for value in values)}
+            total = sum(integer(declaration, value) for value in values)
+            return {"key": group.key, "value": in_64_bits(declaration, total)}
     if len(values) > 1:
         raise NotUnderstood(f"{declaration.map}: two values for the one key {group.key}")
     return {"key": group.key, "value": integer(declaration, values[0])}

@@ -28,13 +28,15 @@ def integer(declaration: TableDeclaration, value: Any) -> int:
     """
     if isinstance(value, str | int) and not isinstance(value, bool):
         try:
-            number = int(value)
+            return in_64_bits(declaration, int(value))
         except ValueError:
             pass
-        else:
-            is_unsigned = declaration.unsigned or declaration.kind == "count"
-            return unsigned(number) if is_unsigned else signed(number)
     raise NotUnderstood(f"{declaration.map}: {value!r} is not a whole number")
+
+
+def in_64_bits(declaration: TableDeclaration, number: int) -> int:
+    """Return a number as 64 bits hold it, signed or not: sums wrap there."""
+    return unsigned(number) if declaration.unsigned or declaration.kind == "count" else signed(number)
 
 
 def count_and_total(declaration: TableDeclaration, value: Any) -> tuple[int, int]:
@@ -90,7 +92,7 @@ def series_points(declaration: TableDeclaration, value: Any) -> list[Point]:
     points: list[Point] = []
     for point in value:
         time = point.get("interval_start") if isinstance(point, Pairs) else None
-        if not isinstance(time, str):
+        if not isinstance(time, str) or not time.isascii():
             raise NotUnderstood(f"{declaration.map}: {point!r} is no point of a time series")
         points.append({"time": time.replace(" ", "T"), "value": integer(declaration, point.get("value"))})
     return points

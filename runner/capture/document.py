@@ -28,8 +28,8 @@ class Frame(TypedDict):
     symbol: NotRequired[str | TextBytes]
     offset: NotRequired[int]
     """Bytes from the beginning of the symbol (of the module, beside a build id)."""
-    module: NotRequired[str]
-    source: NotRequired[str]
+    module: NotRequired[str | TextBytes]
+    source: NotRequired[str | TextBytes]
     line: NotRequired[int]
     inlined: NotRequired[bool]
     address: NotRequired[str]

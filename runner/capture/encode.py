@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import time
 from typing import TYPE_CHECKING
@@ -14,8 +15,12 @@ if TYPE_CHECKING:
 
 
 def encode_capture(capture: Capture) -> bytes:
-    """Return the capture as indented JSON with a final newline, integers exact up to 64 bits."""
-    return orjson.dumps(capture, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    """Return the capture as indented JSON with a final newline; integers are exact, however great."""
+    try:
+        return orjson.dumps(capture, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    except TypeError:
+        # More than 64 bits: sums of many captures.
+        return json.dumps(capture, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
 def encode_text(raw: bytes) -> str | TextBytes:

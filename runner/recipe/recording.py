@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from runner.capture.declaration import KeyDeclaration, TableDeclaration
 
 _VARIABLE = re.compile(r"\$[a-z][a-z0-9_]*")
+_COMPARISON = re.compile(r"[=!]=|&&|\|\||!|(?<![<>-])[<>](?![<>])")
 _COUNTING = ("count",)
 _HALVINGS = (32, 16, 8, 4, 2, 1)
 
@@ -64,7 +65,8 @@ class Recorder:
         parts = [
             part for key in declaration.keys for part in _key_parts(declaration, key, keys.get(key.name))
         ]
-        lines = list(_statements(declaration, None if value is None else _code(table, value), parts))
+        number = None if value is None else _number(table, value, "the value")
+        lines = list(_statements(declaration, number, parts))
         total = self._totals.get(table)
         if total is not None:
             lines.append(f"{total.map} = count();")
@@ -78,6 +80,26 @@ def _code(table: str, text: Any) -> str:
             f"record({table!r}): only text of the template is code, not {type(text).__name__}"
         )
     return str(text)
+
+
+def _wide(expression: str, number: str) -> str:
+    """Return an expression as a 64-bit integer of the same value.
+
+    A cast alone widens by the sign of its target up to 0.23, and by that of its source on 0.27: a negative
+    int becomes 4294967291, or an unsigned one -1. Arithmetic widens by the source everywhere.
+    """
+    return f"({number})(({expression}) + (int64)0)"
+
+
+def _number(table: str, expression: Any, what: str) -> str:
+    """Return an expression that is a number on every release: (int64)(1 == 1) is -1 on 0.23.
+
+    :raises MistakenRecord: It is none.
+    """
+    code = _code(table, expression)
+    if _COMPARISON.search(code) and "?" not in code:
+        raise MistakenRecord(f"record({table!r}): {what} is a comparison, not a number: ({code} ? 1 : 0)")
+    return code
 
 
 def _key_parts(table: TableDeclaration, key: KeyDeclaration, given: Any) -> Sequence[str]:
@@ -96,38 +118,41 @@ def _key_parts(table: TableDeclaration, key: KeyDeclaration, given: Any) -> Sequ
                 f"record({table.name!r}): {key.name} has {key.words} words, not {len(words)}"
             )
         return [f"(uint64)({word})" for word in words]
-    expression = _code(table.name, given)
     if key.type == "ip":
-        return [expression]
-    return [f"({'int64' if key.type == 'integer' else 'uint64'})({expression})"]
+        return [_code(table.name, given)]
+    if key.type == "boolean":
+        return [f"(uint64)(({_code(table.name, given)}) ? 1 : 0)"]
+    expression = _number(table.name, given, f"the key {key.name}")
+    return [_wide(expression, "int64" if key.type == "integer" else "uint64")]
 
 
 def _statements(table: TableDeclaration, value: str | None, parts: Sequence[str]) -> Iterator[str]:
     own = f"${table.name}"
     at = _Place(table.map, parts)
-    number = "uint64" if table.unsigned else "int64"
+    number = "" if value is None else _wide(value, "uint64" if table.unsigned else "int64")
+    word = "" if value is None else _wide(value, "uint64")
     match table.kind:
         case "count":
             yield f"{at()} = count();"
         case "sum" | "stats":
-            yield f"{at()} = {table.kind}(({number})({value}));"
+            yield f"{at()} = {table.kind}({number});"
         case "value":
-            yield f"{at()} = ({number})({value});"
+            yield f"{at()} = {number};"
         case "time-series":
             index = f"(uint64)nsecs / {table.interval_ns}"
-            yield f"{at(index)} = {'count()' if value is None else f'sum(({number})({value}))'};"
+            yield f"{at(index)} = {f'sum({number})' if value else 'count()'};"
         case "min" | "max":
-            yield f"{own} = (uint64)({value});"
+            yield f"{own} = {word};"
             low = f"{own} & {LOW_BITS}"
             low = low if table.kind == "max" else f"{LOW_BITS} - ({low})"
             # Signed, as max() of 0.17 compares; 63 bits are positive either way.
             yield f"{at(f'{own} >> 63')} = max((int64)({low}));"
         case "histogram" if isinstance(table.buckets, LogBuckets):
-            yield f"{own} = (uint64)({value});"
+            yield f"{own} = {word};"
             yield from _log_index(own, table.buckets.bits)
             yield f"{at(f'{own}_i')} = count();"
         case "histogram" if isinstance(table.buckets, LinearBuckets):
-            yield f"{own} = (int64)({value});"
+            yield f"{own} = {number};"
             yield from _linear_index(own, table.buckets)
             yield f"{at(f'{own}_i')} = count();"
 

@@ -14,7 +14,8 @@ from runner.capture.rows import histogram_row, stats_row
 from runner.errors import TraceFailed
 from runner.plan import plan_run
 from runner.recipe.catalogue import find_recipe
-from runner.recipe.model import Ticks
+from runner.recipe.model import Output, Ticks
+from runner.recipe.recording import Recorder
 from runner.run import execute
 from runner.workload import Workload
 from tests.laboratory import jit, seekers
@@ -211,6 +212,44 @@ class _StartsWhenAttached:
 
     def ending(self):
         pass
+
+
+NARROW = {
+    "(int32)-5": -5, "(int8)-1": -1, "(int16)-300": -300, "(uint32)4294967295": 2**32 - 1, "(uint8)255": 255,
+    "(uint16)65535": 65535, "(int64)-7": -7, "($x == 5 ? 1 : 0)": 1,
+}  # fmt: skip
+KINDS = ("sum", "min", "max", "stats", "value", "histogram")
+
+
+def test_narrow_integers_keep_their_value(some_plan, figure):
+    """A cast would widen them, on one release or the other, by the wrong sign."""
+    keys = ({"name": "k", "type": "integer"}, {"name": "is_five", "type": "boolean"})
+    outputs = tuple(
+        Output(
+            name=f"{kind}_{place}", map=f"@{kind}_{place}", kind=kind, unit="none", keys=keys, description="x"
+        )
+        for place in range(len(NARROW))
+        for kind in KINDS
+    )
+    record = Recorder(output.declaration() for output in outputs)
+    lines = ["$x = (uint64)5;"]
+    for place, source in enumerate(NARROW):
+        lines.append(f"$n{place} = {source};")
+        lines += [
+            str(record(f"{kind}_{place}", f"$n{place}", k=f"$n{place}", is_five="$x == 5")) for kind in KINDS
+        ]
+    program = "tracepoint:syscalls:sys_enter_lseek /args->fd == 77/ { " + "\n".join(lines) + " }"
+    plan = bare_plan(some_plan, program, outputs=outputs)
+    capture = execute(plan, duration_seconds=None, workload=many_seeks(1)).capture()
+    assert capture["quality"]["problems"] == []
+    for place, value in enumerate(NARROW.values()):
+        key = {"k": value, "is_five": True}
+        for kind in ("sum", "min", "max", "value"):
+            assert rows_of(capture, f"{kind}_{place}") == [{"key": key, "value": value}], (kind, value)
+        assert rows_of(capture, f"stats_{place}") == [stats_row(key, 1, value)]
+        bounds = LogBuckets(2).bounds(LogBuckets(2).index(value), is_unsigned=False)
+        assert rows_of(capture, f"histogram_{place}") == [histogram_row(key, {bounds: 1})]
+    figure(f"{list(NARROW)}: right in {', '.join(KINDS)} and as keys")
 
 
 def many_seeks(count):
