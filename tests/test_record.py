@@ -100,9 +100,9 @@ def test_a_histogram_is_a_count_by_bucket(buckets):
     [
         (table("count"), ("$n",), {}, "a count takes no value"),
         (table("sum"), (), {}, "a sum takes a value"),
-        (table("count", PID), (), {}, "missing or not its own: pid"),
-        (table("count"), (), {"pid": "pid"}, "missing or not its own: pid"),
-        (table("count", COMM), (), {"comm": "comm"}, "comm is a variable or a list of words"),
+        (table("count", PID), (), {}, "it has no pid"),
+        (table("count"), (), {"pid": "pid"}, "it has no key pid; its keys are none"),
+        (table("count", COMM), (), {"comm": "comm"}, "comm is a text: read it with include/words.bt.j2"),
         (table("count", COMM), (), {"comm": ["$a"]}, "comm has 2 words, not 1"),
         (table("sum"), (5,), {}, "only text of the template is code, not int"),
         (table("sum"), ("$a == 5",), {}, r"the value is a comparison, not a number: \(\$a == 5 \? 1 : 0\)"),

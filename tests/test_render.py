@@ -24,9 +24,33 @@ def rendered(tmp_path, monkeypatch, template):
     ).text
 
 
+KEYS = 'pid="1", comm=["1", "2"], socket="3", local_port="4", remote_address="$a", remote_port="5"'
+RECORDED = "".join(
+    f'\n{{{{ record("{table}", {KEYS}) }}}}' for table in ("retransmits", "synack_retransmits")
+)
+
+
 def test_a_condition(tmp_path, monkeypatch):
-    text = rendered(tmp_path, monkeypatch, '/{{ params.port.matches("a", "b") }}/ {{ "x"|code }}')
-    assert text == "/((a == 443 || b == 443))/ x"
+    text = rendered(tmp_path, monkeypatch, '/{{ params.port.matches("a", "b") }}/ {{ "x"|code }}' + RECORDED)
+    assert text.startswith("/((a == 443 || b == 443))/ x\n@retransmits[")
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("\n\n{{ record('retransmits') }}", "tcp-retrans.bt.j2:3: record('retransmits'): it has no comm"),
+        ("\n{{ params.prot }}", "tcp-retrans.bt.j2:2: "),
+        ("\n{{ params.port }}", "through its matches"),
+        (RECORDED.splitlines()[1], "@synack_retransmits is an output that nothing is recorded into"),
+        (RECORDED + "\n@mine = count();", "@mine is no output and no scratch map"),
+        ("{{ record('retransmits', pid=pid, comm=1, socket=1, local_port=1, remote_address=1, remote_port=1) }}",
+         "an expression is not in quotes"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_named_with_its_line(tmp_path, monkeypatch, template, message):
+    with pytest.raises(ValueRefused) as refused:
+        rendered(tmp_path, monkeypatch, template)
+    assert message in refused.value.message
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,8 @@ _PATTERNS: tuple[_Pattern, ...] = (
     _pattern(
         "program",
         r"Unknown (function|identifier|builtin|struct)|Undefined (map|or undeclared)|Type mismatch"
-        r"|Argument mismatch|does not contain a field|Can not access field|requires .* argument|Cannot cast",
+        r"|Argument mismatch|does not contain a field|Can not access field|requires .* argument"
+        r"|Cannot cast|Casts are not supported",
         TraceFailed,
         _OUR_PROGRAM,
     ),

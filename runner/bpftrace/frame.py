@@ -53,7 +53,8 @@ def frame_program(
     """
     token = f"ebpf-recipe-ready-{secrets.token_hex(8)}"
     end_value = secrets.randbits(31) | 1
-    parts = [head, f'BEGIN {{ {END_MAP} = {end_value}; printf("{token}\\n"); }}\n', text]
+    # In front of the program's first line, not on one of its own: bpftrace's line numbers are the program's.
+    parts = [head, f'BEGIN {{ {END_MAP} = {end_value}; printf("{token}\\n"); }} ', text]
     if runner is not None:
         # A parent-death signal would do less: a setuid exec (sudo) clears it.
         parts.append(f"\ntracepoint:sched:sched_process_exit /tid == {runner}/ {{ exit(); }}\n")

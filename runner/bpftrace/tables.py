@@ -85,16 +85,17 @@ def decode_tables(
         cells = list(_cells(declaration, messages, context.dialect))
         cells_of[declaration.name] = cells
         groups = _groups(declaration, cells, context.byteorder)
-        tables.append(
-            {
-                "name": declaration.name,
-                "map": declaration.map,
-                "kind": declaration.kind,
-                "unit": declaration.unit,
-                "keys": [{"name": key.name, "type": key.type} for key in declaration.keys],
-                "rows": _rows(declaration, groups, messages, context),
-            }
-        )
+        table: Table = {
+            "name": declaration.name,
+            "map": declaration.map,
+            "kind": declaration.kind,
+            "unit": declaration.unit,
+            "keys": [{"name": key.name, "type": key.type} for key in declaration.keys],
+            "rows": _rows(declaration, groups, messages, context),
+        }
+        if declaration.total_of is not None:
+            table["total_of"] = declaration.total_of
+        tables.append(table)
         problems += _cuts(declaration, groups, context.byteorder)
     problems += _overflows(declarations, tables, cells_of, messages, context)
     return tables, problems

@@ -70,7 +70,7 @@ class Bpftrace:
         if self.version >= (0, 20, 0):
             return "config = { " + "".join(
                 f"{name} = {number}; " for name, number in wanted.items()
-            ) + "}\n", {}
+            ) + "} ", {}
         variables = {"max_map_keys": "BPFTRACE_MAP_KEYS_MAX", "perf_rb_pages": "BPFTRACE_PERF_RB_PAGES"}
         return "", {variables[name]: str(number) for name, number in wanted.items()}
 

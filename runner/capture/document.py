@@ -124,6 +124,8 @@ class Table(TypedDict):
     map: str
     kind: Kind
     unit: Unit | None
+    total_of: NotRequired[str]
+    """This table counts what the named one counts, without keys."""
     keys: list[KeyColumn]
     rows: list[ScalarRow] | list[StatsRow] | list[HistogramRow] | list[TimeSeriesRow]
 

@@ -26,6 +26,22 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 
 
+_IN_PROGRAM = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\])*"', re.DOTALL)
+
+
+def map_differences(program: str, declared: Iterable[str], outputs: Iterable[str]) -> Iterator[str]:
+    """Return what a rendered program and the declared maps do not have in common.
+
+    :param declared: Every map that the program may use.
+    :param outputs: Those of them that are to be printed.
+    """
+    used = set(re.findall(r"@\w*", _IN_PROGRAM.sub("", program)))
+    for name in sorted(used - set(declared)):
+        yield f"{name} is no output and no scratch map: what is in it would be lost"
+    for name in sorted(set(outputs) - used):
+        yield f"{name} is an output that nothing is recorded into"
+
+
 def broken_rules(source: str, output_maps: Iterable[str]) -> Iterator[tuple[int, str]]:
     """Return each mistake in a template with its line, from 1.
 

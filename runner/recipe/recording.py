@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from jinja2 import Undefined
 from markupsafe import Markup
 
 from runner.capture.buckets import LinearBuckets, LogBuckets
@@ -59,9 +60,11 @@ class Recorder:
             takes = "takes no value" if value is not None else "takes a value"
             raise MistakenRecord(f"record({table!r}): a {declaration.kind} {takes}")
         expected = {key.name for key in declaration.keys if not key.is_stack}
-        if keys.keys() != expected:
-            wrong = ", ".join(sorted(keys.keys() ^ expected))
-            raise MistakenRecord(f"record({table!r}): these keys are missing or not its own: {wrong}")
+        if missing := sorted(expected - keys.keys()):
+            raise MistakenRecord(f"record({table!r}): it has no {', '.join(missing)}")
+        if wrong := sorted(keys.keys() - expected):
+            own = ", ".join(sorted(expected)) or "none"
+            raise MistakenRecord(f"record({table!r}): it has no key {', '.join(wrong)}; its keys are {own}")
         parts = [
             part for key in declaration.keys for part in _key_parts(declaration, key, keys.get(key.name))
         ]
@@ -75,6 +78,8 @@ class Recorder:
 
 
 def _code(table: str, text: Any) -> str:
+    if isinstance(text, Undefined):
+        raise MistakenRecord(f"record({table!r}): an expression is not in quotes, and so is no text")
     if type(text) is not str and not isinstance(text, Markup):
         raise MistakenRecord(
             f"record({table!r}): only text of the template is code, not {type(text).__name__}"
@@ -111,7 +116,10 @@ def _key_parts(table: TableDeclaration, key: KeyDeclaration, given: Any) -> Sequ
         else:
             name = _code(table.name, given)
             if not _VARIABLE.fullmatch(name):
-                raise MistakenRecord(f"record({table.name!r}): {key.name} is a variable or a list of words")
+                raise MistakenRecord(
+                    f"record({table.name!r}): {key.name} is a text: read it with include/words.bt.j2 "
+                    f'({{{{ words.read_leader("$leader") }}}}), then {key.name}="$leader"'
+                )
             words = [f"{name}_{place}" for place in range(key.words)]
         if len(words) != key.words:
             raise MistakenRecord(

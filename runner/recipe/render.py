@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from markupsafe import Markup
 
 from runner.errors import HostRefused, ValueRefused
 from runner.recipe.catalogue import data_dir
-from runner.recipe.program_rules import broken_rules
+from runner.recipe.program_rules import broken_rules, map_differences
 from runner.recipe.recording import Recorder
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ def _finalize(value: Any) -> Any:
     """Let only text of the template itself, and of macros and conditions, into a program."""
     if isinstance(value, Markup):
         return value
+    if isinstance(value, Condition):
+        raise TypeError("a parameter or filter stands in a program through its matches(…) alone")
     raise TypeError(f"a value of type {type(value).__name__} has no bpftrace form")
 
 
@@ -120,6 +123,15 @@ def _check_rules(environment: SandboxedEnvironment, name: str, output_maps: list
         names += [each for each in referenced if each is not None and each not in seen]
     if mistakes:
         raise ValueRefused("\n".join(mistakes))
+
+
+def _place_of(error: BaseException, template: Path) -> str:
+    """Return where in a template an error was raised: Jinja2 puts its lines into the traceback."""
+    place = str(template)
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_filename.endswith(template.suffix):
+            place = f"{frame.f_code.co_filename}:{line}"
+    return place
 
 
 def choose_variant(recipe: Recipe, facts: HostFacts) -> tuple[Variant, str]:
@@ -186,5 +198,9 @@ def render_program(
     except TemplateSyntaxError as error:
         raise ValueRefused(f"{error.filename}:{error.lineno}: {error.message}") from error
     except (TemplateError, TypeError, KeyError) as error:
-        raise ValueRefused(f"{loaded.template_path}: {error}") from error
+        raise ValueRefused(f"{_place_of(error, path)}: {error}") from error
+    outputs = [output.map for output in recipe.outputs]
+    mistakes = list(map_differences(text, recipe.map_names(), outputs))
+    if mistakes:
+        raise ValueRefused("\n".join(f"{path}: {mistake}" for mistake in mistakes))
     return Program(text, variant, reason)

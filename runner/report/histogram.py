@@ -9,7 +9,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.capture.document import Bounds, Bucket, HistogramRow
+    from runner.capture.document import Bounds, HistogramRow
 
 BAR_WIDTH = 40
 _UNITS = ((1 << 60, "E"), (1 << 50, "P"), (1 << 40, "T"), (1 << 30, "G"), (1 << 20, "M"), (1 << 10, "K"))
@@ -21,11 +21,11 @@ def format_histogram(title: str, key: str, unit: str | None, row: HistogramRow) 
     :param key: The row's key as text; empty for a table without keys.
     """
     heading = f"{title}: {key}" if key else title
-    marks = [f"{name} {_range(bounds)}" for name, bounds in _known(row)]
+    marks = [f"{name} {_span(*bounds)}" for name, bounds in _known(row)]
     quantiles = f"; {', '.join(marks)}" if marks else ""
     yield Text(f"\n{heading}: {row['count']} events, {unit or 'value'}{quantiles}")
     most = max((bucket["count"] for bucket in row["buckets"]), default=1)
-    labels = [_label(bucket) for bucket in row["buckets"]]
+    labels = [_span(bucket["lower"], bucket["upper"]) for bucket in row["buckets"]]
     width = max(map(len, labels), default=0)
     for label, bucket in zip(labels, row["buckets"], strict=True):
         bar = "@" * max(1, bucket["count"] * BAR_WIDTH // most)
@@ -39,17 +39,11 @@ def _known(row: HistogramRow) -> Iterator[tuple[str, Bounds]]:
             yield name, bounds
 
 
-def _label(bucket: Bucket) -> str:
-    lower, upper = bucket["lower"], bucket["upper"]
+def _span(lower: int | None, upper: int | None) -> str:
     if lower is not None and lower == upper:
         return f"[{_short(lower)}]"
     high = "…" if upper is None else _short(upper + 1)
     return f"[{'…' if lower is None else _short(lower)}, {high})"
-
-
-def _range(bounds: Bounds) -> str:
-    lower, upper = ("…" if bound is None else _short(bound) for bound in bounds)
-    return f"{lower} to {upper}"
 
 
 def _short(number: int) -> str:

@@ -6,7 +6,7 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -55,7 +55,7 @@ def format_capture(capture: Capture, *, in_color: bool) -> str:
     console.print(_heading(capture), soft_wrap=True)
     totals = _totals(capture)
     for table in capture["tables"]:
-        if table["name"] not in totals:
+        if table.get("total_of") not in totals:
             console.print(*_drawn(table, totals), sep="\n")
     if capture["overhead"] is not None:
         console.print(Text("\n" + format_overhead(capture["overhead"]), style="dim"))
@@ -93,12 +93,12 @@ def _heading(capture: Capture) -> Text:
 
 
 def _totals(capture: Capture) -> dict[str, int]:
-    """Return the tables without keys that repeat another table's sum; they are not shown apart."""
-    by_name = {table["name"]: table for table in capture["tables"]}
+    """Return the totals of tables, by the table that each repeats the sum of; they are not shown apart."""
+    kinds = {table["name"]: table["kind"] for table in capture["tables"]}
     return {
-        name: sum(row["value"] for row in table["rows"])  # type: ignore[typeddict-item]
-        for name, table in by_name.items()
-        if not table["keys"] and name.removesuffix("_total") in by_name and name.endswith("_total")
+        table["total_of"]: sum(row["value"] for row in table["rows"])  # type: ignore[typeddict-item]
+        for table in capture["tables"]
+        if table["kind"] == "count" and kinds.get(table.get("total_of", "")) in _SUMS
     }
 
 
@@ -114,26 +114,22 @@ def _drawn(table: Table, totals: dict[str, int]) -> Iterator[RenderableType]:
         if len(rows) > MOST_HISTOGRAMS:
             yield Text(f"… and {len(rows) - MOST_HISTOGRAMS} more histograms; the JSON has them", style="dim")
     elif table["kind"] in _SUMS:
-        yield _table(table, totals)
+        yield from _table(table, totals)
     else:
-        yield _plain_table(table)
+        yield from _plain_table(table)
 
 
 def _key_text(table: Table, row: Row) -> str:
     return ", ".join(_cell(row["key"][column["name"]], column, row) for column in table["keys"])
 
 
-def _plain_table(table: Table) -> RenderableType:
+def _plain_table(table: Table) -> Iterator[RenderableType]:
     """Return a table of a kind whose values do not add up."""
     names = {"stats": ("count", "average", "total"), "time-series": ("time", "value")}.get(
         table["kind"], ("value",)
     )
-    drawn = RichTable(
-        title=f"\n{table['name'].replace('_', ' ')}: {table['kind']}, {table['unit'] or ''}".rstrip(", "),
-        title_justify="left",
-        title_style="",
-        box=None,
-    )
+    yield Text(f"\n{table['name'].replace('_', ' ')}: {table['kind']}, {table['unit'] or ''}".rstrip(", "))
+    drawn = RichTable(box=None)
     for column in table["keys"]:
         drawn.add_column(column["name"], justify=_side(column), overflow="fold")
     for name in names:
@@ -143,26 +139,24 @@ def _plain_table(table: Table) -> RenderableType:
         cells = [_cell(row["key"][column["name"]], column, row) for column in table["keys"]]
         for point in row.get("points", [row])[-MOST_ROWS:]:
             drawn.add_row(*cells, *(str(point[name]) for name in names))
-    left = len(rows) - MOST_ROWS
-    return (
-        Group(drawn, Text(f"… and {left} more rows; the JSON has them", style="dim")) if left > 0 else drawn
-    )
+    yield drawn
+    if len(rows) > MOST_ROWS:
+        yield Text(f"… and {len(rows) - MOST_ROWS} more rows; the JSON has them", style="dim")
 
 
-def _table(table: Table, totals: dict[str, int]) -> RenderableType:
+def _table(table: Table, totals: dict[str, int]) -> Iterator[RenderableType]:
+    """Return a table whose values add up."""
     title = table["name"].replace("_", " ")
     columns = [column["name"] for column in table["keys"]]
     lines = [_Line([row["key"][name] for name in columns], row["value"], row) for row in table["rows"]]  # type: ignore[typeddict-item]
-    total = totals.get(f"{table['name']}_total", sum(line.value for line in lines))
+    total = totals.get(table["name"], sum(line.value for line in lines))
     lines = _collapsed(lines)
     unknown = sum(line.value for line in lines if line.row.get("unattributed"))
     share = f", {unknown} of them unattributed" if unknown else ""
-    drawn = RichTable(
-        title=f"\n{title}: {total} {table['unit'] or ''}".rstrip() + share,
-        title_justify="left",
-        title_style="",
-        box=None,
-    )
+    yield Text(f"\n{title}: {total} {table['unit'] or ''}".rstrip() + share)
+    if not columns:
+        return
+    drawn = RichTable(box=None)
     for column in table["keys"]:
         drawn.add_column(column["name"], justify=_side(column), overflow="fold")
     drawn.add_column(table["unit"] or "value", justify="right")
@@ -171,12 +165,10 @@ def _table(table: Table, totals: dict[str, int]) -> RenderableType:
             _cell(value, column, line.row) for value, column in zip(line.cells, table["keys"], strict=True)
         ]
         drawn.add_row(*cells, str(line.value), style="dim" if line.row.get("unattributed") else "")
-    if len(lines) <= MOST_ROWS:
-        return drawn
-    left = sum(line.value for line in lines[MOST_ROWS:])
-    return Group(
-        drawn, Text(f"… and {len(lines) - MOST_ROWS} more rows with {left}; the JSON has them", style="dim")
-    )
+    yield drawn
+    if len(lines) > MOST_ROWS:
+        left = sum(line.value for line in lines[MOST_ROWS:])
+        yield Text(f"… and {len(lines) - MOST_ROWS} more rows with {left}; the JSON has them", style="dim")
 
 
 @dataclass(frozen=True, slots=True)
