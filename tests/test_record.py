@@ -91,7 +91,7 @@ def test_what_a_total_counts_is_counted_beside_it():
 @pytest.mark.parametrize("buckets", [LogBuckets(0), LogBuckets(5), LinearBuckets(-10, 10, 5)])
 def test_a_histogram_is_a_count_by_bucket(buckets):
     text = recorded(table("histogram", PID, buckets=buckets), "$n", pid="pid")
-    assert text.endswith("@t[(int64)((pid) + (int64)0), $t_i] = count();")
+    assert text.endswith("@t[(int64)((pid) + (int64)0), $recorded_t_i] = count();")
     assert "hist(" not in text
 
 
@@ -119,3 +119,9 @@ def test_what_is_not_declared_is_not_recorded(declaration, arguments, keys, mess
 def test_an_unknown_table_names_those_that_there_are():
     with pytest.raises(MistakenRecord, match=r"record\('u'\): there are t"):
         Recorder([table("count")])("u")
+
+
+@pytest.mark.parametrize("kind", ["min", "max", "histogram"])
+def test_a_variable_of_the_author_keeps_its_value(kind):
+    declaration = table(kind, buckets=LogBuckets() if kind == "histogram" else None)
+    assert "$t =" not in recorded(declaration, "$t")

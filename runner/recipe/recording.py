@@ -135,7 +135,8 @@ def _key_parts(table: TableDeclaration, key: KeyDeclaration, given: Any) -> Sequ
 
 
 def _statements(table: TableDeclaration, value: str | None, parts: Sequence[str]) -> Iterator[str]:
-    own = f"${table.name}"
+    # Not the table's bare name: that is what an author calls the value.
+    own = f"$recorded_{table.name}"
     at = _Place(table.map, parts)
     number = "" if value is None else _wide(value, "uint64" if table.unsigned else "int64")
     word = "" if value is None else _wide(value, "uint64")
