@@ -16,7 +16,7 @@ from runner.host.sockets import socket_holders
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from runner.bpftrace.dialect import Dialect
+    from runner.bpftrace.evidence import Evidence
     from runner.capture.declaration import TableDeclaration
     from runner.capture.document import ScalarRow, Table
     from runner.host.sockets import Holder
@@ -45,13 +45,13 @@ class SocketWatch:
             self._thread = threading.Thread(target=self._look, name="sockets", daemon=True)
             self._thread.start()
 
-    def holders(self, stdout: bytes, dialect: Dialect) -> dict[int, tuple[Holder, ...]]:
+    def holders(self, stdout: bytes, evidence: Evidence) -> dict[int, tuple[Holder, ...]]:
         """Return the holders of the sockets that bpftrace printed without an owner."""
         if self._thread is None:
             return {}
         self._thread.join()
         try:
-            asked = unowned_sockets(self._declarations, read_messages(stdout, dialect), dialect)
+            asked = unowned_sockets(self._declarations, read_messages(stdout, evidence), evidence.dialect)
         except NotUnderstood:
             return {}  # whoever decodes it will say so
         after = socket_holders() if asked - self._before.keys() else {}

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from runner.attribution import attribute
-from runner.bpftrace.diagnosis import lost_in_all, lost_stacks, unattached_probes, warnings_of
+from runner.bpftrace.diagnosis import lost_in_all, warnings_of
 from runner.bpftrace.frame import END_MAP
 from runner.bpftrace.messages import Messages, read_messages
-from runner.bpftrace.recording import rfc3339
-from runner.bpftrace.repair import as_bytes, restored
+from runner.bpftrace.refusals import error_problems
+from runner.bpftrace.said import message_of
 from runner.bpftrace.tables import Context, decode_tables
 from runner.capture.encode import encode_text, new_id
 from runner.capture.quality import grade, problem
+from runner.ending import ending_problems, window_of
 from runner.errors import NotUnderstood
 from runner.recipe.parameters import TaskName, as_json
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from runner.bpftrace.recording import Recording
-    from runner.capture.document import Capture, EndedBy, Message, Overhead, Problem, Table, Window
+    from runner.capture.document import Capture, EndedBy, Message, Overhead, Problem, Table
     from runner.host.sockets import Holder
     from runner.plan import Plan
     from runner.recipe.model import Recipe
@@ -74,15 +74,17 @@ class Outcome:
 def _capture(outcome: Outcome) -> Capture:
     plan, recording = outcome.plan, outcome.recording
     recipe = plan.loaded.recipe
-    messages = read_messages(bytes(recording.stdout), plan.bpftrace.dialect, recording.errors)
+    messages = read_messages(bytes(recording.stdout), plan.bpftrace.evidence, recording.errors)
     declarations = [output.declaration() for output in recipe.outputs]
-    is_whole = messages.maps.get(END_MAP) == ("map", recording.end_value)
+    end = messages.maps.get(END_MAP)
+    is_whole = end is not None and end.value == recording.end_value
     context = Context(plan.bpftrace.dialect, plan.facts.byteorder, outcome.room, is_whole, recording.time_of)
     tables, problems = decode_tables(declarations, messages, context)
     attribute(declarations, tables, outcome.holders, _wanted(plan.values))
     problems = [
         *outcome.problems,
-        *_run_problems(outcome, messages, is_whole=is_whole),
+        *ending_problems(recording, outcome.ended_by, outcome.workload, is_whole=is_whole),
+        *_told_problems(messages, bytes(recording.stderr)),
         *problems,
         *_dropped_samples(outcome, tables),
         *_missing_ticks(outcome, tables),
@@ -107,15 +109,8 @@ def _capture(outcome: Outcome) -> Capture:
             if plan.values.get(name)
         },
         "program": {"text": plan.program.text, "sha256": plan.program.sha256},
-        "host": {
-            "hostname": facts.hostname,
-            "kernel": facts.kernel,
-            "arch": facts.arch,
-            "cpus": facts.cpus,
-            "bpftrace": facts.bpftrace,
-            "boot_id": facts.boot_id,
-        },
-        "window": _window(outcome),
+        "host": facts.as_host(),
+        "window": window_of(recording, outcome.ended_by, outcome.workload, is_recorded=outcome.is_recorded),
         "quality": {"grade": grade(problems), "problems": problems},
         "overhead": outcome.overhead,
         "tables": tables,
@@ -182,90 +177,25 @@ def _given_parameters(recipe: Recipe, values: Mapping[str, tuple[Value, ...]]) -
     }
 
 
-def _window(outcome: Outcome) -> Window:
-    recording = outcome.recording
-    attached, ended = recording.attached, recording.ended
-    assert attached is not None
-    assert ended is not None
-    window: Window = {
-        "started_at": rfc3339(recording.started.wall),
-        "attached_at": rfc3339(attached.wall),
-        "ended_at": rfc3339(ended.wall),
-        "duration_seconds": round((ended.clock_ns - attached.clock_ns) / 1e9, 6),
-        "ended_by": outcome.ended_by,
-    }
-    if outcome.workload is not None:
-        window["workload"] = {
-            "argv": [encode_text(os.fsencode(word)) for word in outcome.workload.argv],
-            "exit_code": outcome.workload.exit_code,
-        }
-    if outcome.is_recorded:
-        window["recorded"] = True
-    return window
-
-
-def _how_ended(exit_code: int | None) -> str:
-    return f"signal {-exit_code}" if exit_code is not None and exit_code < 0 else f"exit {exit_code}"
-
-
-def _run_problems(outcome: Outcome, messages: Messages, *, is_whole: bool) -> Iterator[Problem]:
-    recording, ended_by, workload = outcome.recording, outcome.ended_by, outcome.workload
-    stderr = bytes(recording.stderr)
-    if not is_whole:
-        how = _how_ended(recording.exit_code)
-        yield problem(
-            "output-incomplete",
-            None,
-            f"bpftrace ({how}) did not print its last map: what stands before it may be missing",
-        )
-    unattached = unattached_probes(stderr)
-    if unattached:
-        yield problem("probes-not-attached", len(unattached), f"not attached: {', '.join(unattached)}")
+def _told_problems(messages: Messages, stderr: bytes) -> Iterator[Problem]:
+    """Say what bpftrace itself says, and what it prints damaged."""
     lost = max(messages.lost_events, lost_in_all(stderr))
     if lost:
         yield problem("lost-events", lost, "bpftrace had no room for what it had to print")
-    stacks = lost_stacks(stderr)
-    if stacks:
-        yield problem("stacks-lost", stacks, "bpftrace could not find stacks that it had stored")
-    yield from _errors(messages)
+    yield from error_problems(messages.errors)
     if messages.repaired:
         yield problem(
             "repaired",
             messages.repaired,
             "bytes above 127 or hexadecimal numbers, which bpftrace prints damaged, were restored exactly",
         )
-    code = workload.exit_code if workload is not None else 0
-    if ended_by == "workload" and code != 0:
-        yield problem(
-            "workload-failed",
-            None,
-            f"the command failed ({_how_ended(code)}): this is not the load that was meant",
-        )
-
-
-def _errors(messages: Messages) -> Iterator[Problem]:
-    """Say what the kernel refused; that a map was full is said of the map."""
-    for kind, code in (("helper_error", "helper-errors"), ("runtime_error", "runtime-errors")):
-        found = {
-            error: times
-            for error, times in messages.errors.items()
-            if error.kind == kind and not error.is_full_map and not error.is_harmless
-        }
-        if found:
-            each = ", ".join(
-                f"{error.helper or error.text} ({error.text or error.code}) at {error.place}: {times}"
-                for error, times in found.items()
-            )
-            yield problem(code, sum(found.values()), each)
 
 
 def _other_messages(messages: Messages, recording: Recording) -> Iterator[Message]:
-    for kind, message in messages.others:
-        data = message.get("data")
+    for kind, data in messages.others:
         if kind == "printf" and isinstance(data, str) and data.startswith("ebpf-recipe-ready-"):
             continue
-        text = data if isinstance(data, str) else str(message.get("msg") or "")
-        yield {"type": kind, "text": encode_text(as_bytes(restored(text)))}
+        yield message_of(kind, data)
     for line in messages.text_lines:
         yield {"type": "text", "text": encode_text(line)}
     for warning in warnings_of(bytes(recording.stderr)):

@@ -1,34 +1,24 @@
-"""One run: program, trace, what it cost, what it left."""
+"""One run of a recipe: program, trace, outcome."""
 
 from __future__ import annotations
 
 import math
 import mmap
-from contextlib import AbstractContextManager, nullcontext
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from runner.attribution import SocketWatch
-from runner.bpftrace.attachment import missing_probes
-from runner.bpftrace.frame import END_MAP, LIMIT_MAP, frame_program
-from runner.bpftrace.launch import direct_launcher
-from runner.bpftrace.messages import Pairs, read_message
-from runner.bpftrace.recording import Moment, Recording
-from runner.bpftrace.session import PASSWORD_WANTED, Session
-from runner.capture.quality import problem
-from runner.errors import Interrupted, Terminated
-from runner.host import kernel, processes
-from runner.host.bpf import probe_names
-from runner.interrupts import Interrupts
+from runner.bpftrace.frame import frame_program
+from runner.bpftrace.json_output import read_message
+from runner.bpftrace.output import Pairs
+from runner.host import processes
 from runner.outcome import Outcome
-from runner.overhead import Meter
+from runner.trace import LIMIT_SPARE_SECONDS, Job, Watcher, trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from runner.bpftrace.elevation import Elevation
     from runner.capture.declaration import TableDeclaration
-    from runner.capture.document import EndedBy, Problem
+    from runner.interrupts import Interrupts
     from runner.overhead import Extent
     from runner.plan import Plan
     from runner.workload import Workload
@@ -36,28 +26,8 @@ if TYPE_CHECKING:
 DEFAULT_MAP_KEYS = 4096
 """bpftrace's own max_map_keys, in every release."""
 
-LIMIT_SPARE_SECONDS = 10
-"""How long after the end of the window bpftrace ends itself, where the runner does not end it."""
-
 _ROW_BYTES = 1280
 """Most that a row with a stack takes in bpftrace's buffer: 127 addresses and what is printed beside them."""
-
-
-class Watcher:
-    """Who is told how a run goes; this one ignores it."""
-
-    def attached(self) -> None:
-        """Every probe is attached: the clock runs."""
-
-    def counted(self, events: int) -> None:
-        """So many events were counted so far."""
-
-    def ending(self) -> None:
-        """The window is over; bpftrace prints its maps."""
-
-    def aside(self) -> AbstractContextManager[None]:
-        """Leave the terminal to somebody else until the end of the block."""
-        return nullcontext()
 
 
 def execute(
@@ -109,76 +79,36 @@ def execute(
         progress_map=progress,
         limit_seconds=limit,
     )
-    argv = plan.bpftrace.arguments(check_reads=check_reads)
-    launch = (elevation.launcher if elevation else direct_launcher)(argv, variables)
-    sockets = SocketWatch(declarations)
-
-    with (
-        nullcontext(interrupts) if interrupts else Interrupts() as signals,
-        Session(framed, launch, on_line=_count_listener(progress, watcher) if progress else None) as session,
-    ):
-        signals.wake_up(session.wake)
-        sockets.look()
-        try:
-            reason = session.wait_ready()
-            while reason == PASSWORD_WANTED and elevation is not None:
-                with watcher.aside():
-                    elevation.answer()
-                reason = session.wait_ready()
-            if reason is not None:
-                session.stop()
-                raise _interrupted(reason)
-            watcher.attached()
-            tracer = _tracer_of(session.pid)
-            unattached = _unattached(plan.program.text, tracer)
-            meter = Meter(tracer, extent=extent)
-            busy_before = kernel.busy_seconds()
-            meter.start()
-            if workload is not None:
-                workload.start(lambda: session.wake("workload"))
-            reason = session.wait(duration_seconds)
-            busy = kernel.busy_seconds() - busy_before
-            overhead = meter.stop()
-            is_stopped = processes.is_stopped(tracer)
-            watcher.ending()
-            recording = session.stop()
-        finally:
-            if workload is not None:
-                workload.end()
-    ended_by, problems = _ending(reason, recording, limit)
-    if unattached:
-        problems.append(
-            problem("probes-not-attached", len(unattached), f"not attached: {', '.join(unattached)}")
-        )
-    if is_stopped:
-        problems.append(
-            problem(
-                "tracer-stopped",
-                None,
-                "bpftrace was stopped (SIGSTOP) when the window ended; maps were counted meanwhile",
-            )
-        )
-    spared = {probe.rpartition(":")[2] for probe in recipe.bookkeeping}
-    missed = {probe: count for probe, count in meter.misses.items() if probe not in spared}
-    if missed:
-        problems.append(_missed(missed))
+    job = Job(
+        plan.bpftrace,
+        plan.program.text,
+        framed,
+        plan.bpftrace.arguments(check_reads=check_reads),
+        variables,
+        limit,
+        declarations,
+        spared=frozenset(probe.rpartition(":")[2] for probe in recipe.bookkeeping),
+    )
+    traced = trace(
+        job,
+        duration_seconds=duration_seconds,
+        workload=workload,
+        interrupts=interrupts,
+        elevation=elevation,
+        extent=extent,
+        watcher=watcher,
+        on_line=_count_listener(progress, watcher) if progress else None,
+    )
     return Outcome(
         plan,
-        recording,
-        ended_by,
+        traced.recording,
+        traced.ended_by,
         room or DEFAULT_MAP_KEYS,
-        problems=tuple(problems),
-        overhead=overhead,
-        busy_seconds=busy,
-        holders=sockets.holders(bytes(recording.stdout), plan.bpftrace.dialect),
+        problems=traced.problems,
+        overhead=traced.overhead,
+        busy_seconds=traced.busy_seconds,
+        holders=traced.holders,
         workload=workload,
-    )
-
-
-def _tracer_of(pid: int) -> int:
-    """Return the process that traces: what we started, or what sudo started for us."""
-    return next(
-        (each for each in reversed(processes.descendants_of(pid)) if processes.name_of(each) != "sudo"), pid
     )
 
 
@@ -194,59 +124,6 @@ def _pages(size: int) -> int:
     return 1 << max(0, math.ceil(size / mmap.PAGESIZE) - 1).bit_length()
 
 
-def _unattached(program: str, tracer: int) -> list[str]:
-    """Return the program's probes that the kernel does not have, as far as we may ask it."""
-    try:
-        names = probe_names(tracer)
-    except OSError:
-        return []
-    return missing_probes(program, names.values()) if names else []
-
-
-def _ending(reason: str, recording: Recording, limit: int | None) -> tuple[EndedBy, list[Problem]]:
-    """Return what ended the window, and what is to be said of that."""
-    if limit is not None and recording.attached is not None and recording.has_printed(LIMIT_MAP):
-        moment = recording.attached
-        recording.ended = Moment(
-            moment.clock_ns + limit * 1_000_000_000, moment.wall + timedelta(seconds=limit)
-        )
-        return "limit", [
-            problem(
-                "runner-stalled",
-                None,
-                f"the runner did not end the window in time; bpftrace ended itself after {limit} s",
-            )
-        ]
-    match reason:
-        case "timeout":
-            return "duration", []
-        case "workload":
-            return "workload", []
-        case "flood":
-            return "limit", [
-                problem(
-                    "output-limit",
-                    recording.dropped_bytes,
-                    "bpftrace printed more than is kept, and was ended; so many bytes were dropped",
-                )
-            ]
-        case "ended" if recording.exit_code == 0 and recording.has_printed(END_MAP):
-            return "interrupt", [problem("ended-early", None, "somebody else ended bpftrace")]
-        case "ended":
-            return "crash", []
-        case _:
-            return "interrupt", []
-
-
-def _missed(by_probe: Mapping[str, int]) -> Problem:
-    probes = ", ".join(f"{probe or 'a probe'} {count}" for probe, count in sorted(by_probe.items()))
-    return problem(
-        "missed-events",
-        sum(by_probe.values()),
-        f"the kernel left out events that came while another BPF program ran there ({probes})",
-    )
-
-
 def _count_listener(progress_map: str, watcher: Watcher) -> Callable[[bytes], None]:
     marker = f'"{progress_map}"'.encode()
 
@@ -255,13 +132,8 @@ def _count_listener(progress_map: str, watcher: Watcher) -> Callable[[bytes], No
             return
         message = read_message(line)
         data = message.get("data") if message is not None else None
-        count = data.get(progress_map) if isinstance(data, Pairs) else None
+        count = data.get(progress_map) if isinstance(data, dict | Pairs) else None
         if isinstance(count, int):
             watcher.counted(count)
 
     return listen
-
-
-def _interrupted(reason: str) -> Interrupted | Terminated:
-    kind = Terminated if reason == "SIGTERM" else Interrupted
-    return kind(f"{reason} before the probes were attached: nothing was measured")

@@ -7,7 +7,7 @@ import pytest
 
 RUNNER = Path(__file__).parents[1] / "runner"
 LOWER = {"errors", "capture", "recipe", "host", "bpftrace", "workload", "plan", "run", "report", "replay"}
-LOWER |= {"outcome", "overhead", "interrupts"}
+LOWER |= {"outcome", "overhead", "interrupts", "decode", "run_script", "trace"}
 MAY_IMPORT = {
     "errors": set(),
     "capture": {"errors"},
@@ -20,19 +20,42 @@ MAY_IMPORT = {
     "plan": {"errors", "capture", "recipe", "host", "bpftrace", "overhead"},
     "overhead": {"capture", "host"},
     "attribution": {"errors", "capture", "host", "bpftrace"},
-    "outcome": {"errors", "capture", "recipe", "host", "bpftrace", "plan", "workload", "attribution"},
-    "run": {
+    "ending": {"capture", "bpftrace", "workload"},
+    "outcome": {
         "errors",
         "capture",
+        "recipe",
         "host",
         "bpftrace",
         "plan",
         "workload",
+        "attribution",
+        "ending",
+    },
+    "trace": {
+        "errors",
+        "capture",
+        "host",
+        "bpftrace",
+        "workload",
         "interrupts",
         "overhead",
         "attribution",
-        "outcome",
     },
+    "run": {"capture", "host", "bpftrace", "plan", "workload", "interrupts", "overhead", "outcome", "trace"},
+    "run_script": {
+        "errors",
+        "capture",
+        "host",
+        "bpftrace",
+        "workload",
+        "interrupts",
+        "overhead",
+        "trace",
+        "ending",
+        "decode",
+    },
+    "decode": {"errors", "capture", "bpftrace"},
     "replay": {"errors", "capture", "recipe", "host", "bpftrace", "plan", "outcome"},
     "report": {"errors", "capture"},
     "cli": LOWER,

@@ -7,12 +7,13 @@ import sys
 import pytest
 
 from runner.attribution import attribute
-from runner.bpftrace.dialect import Dialect
+from runner.bpftrace.evidence import Evidence
 from runner.bpftrace.messages import read_messages
 from runner.bpftrace.tables import Context, decode_tables, unowned_sockets
 from runner.capture.declaration import KeyDeclaration, TableDeclaration
 from runner.host.sockets import Holder, socket_holders
 
+PLAIN = Evidence.of((0, 21, 0))
 TABLE = TableDeclaration(
     "t",
     "@t",
@@ -34,7 +35,7 @@ PRINTED = b"""\
 
 def attributed(holders, is_wanted=lambda _: True):
     tables, problems = decode_tables(
-        [TABLE, TOTAL], read_messages(PRINTED, Dialect()), Context(Dialect(), "little", 100)
+        [TABLE, TOTAL], read_messages(PRINTED, PLAIN), Context(PLAIN.dialect, "little", 100)
     )
     assert problems == []
     attribute([TABLE, TOTAL], tables, holders, is_wanted)
@@ -48,7 +49,7 @@ def attributed(holders, is_wanted=lambda _: True):
 
 
 def test_only_sockets_without_an_owner_are_asked_for():
-    assert unowned_sockets([TABLE, TOTAL], read_messages(PRINTED, Dialect()), Dialect()) == {11, 12}
+    assert unowned_sockets([TABLE, TOTAL], read_messages(PRINTED, PLAIN), PLAIN.dialect) == {11, 12}
 
 
 def test_a_sole_holder_owns_the_socket_and_its_rows_are_added_to_its_others():

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from runner.bpftrace.dialect import Dialect
+from runner.bpftrace.evidence import Evidence
 from runner.bpftrace.frame import END_MAP
 from runner.bpftrace.messages import read_messages
 from runner.bpftrace.tables import Context, decode_tables
@@ -115,7 +116,7 @@ def test_every_value_given_changes_the_program(loaded):
 def test_an_empty_run_decodes_to_empty_tables(loaded):
     declarations = [output.declaration() for output in loaded.recipe.outputs]
     tables, problems = decode_tables(
-        declarations, read_messages(b"", Dialect()), Context(Dialect(), "little", 4096)
+        declarations, read_messages(b"", Evidence()), Context(Dialect(), "little", 4096)
     )
     assert problems == []
     for table in tables:

@@ -6,12 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.bpftrace.dialect import Dialect, dialect_of
+from runner.bpftrace.evidence import Evidence
 from runner.bpftrace.messages import read_messages
 from runner.bpftrace.repair import HexadecimalCounts, restored, unescaped_key
 from runner.errors import NotUnderstood
 
-HEXADECIMAL = Dialect(counts_turn_hexadecimal=True)
 ESCAPES = {ord('"'): '\\"', ord("\\"): "\\\\", ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\\t"}
 
 
@@ -46,46 +45,46 @@ def test_a_key_that_was_not_escaped_twice_is_refused():
         with pytest.raises(ValueError):
             unescaped_key(key)
     with pytest.raises(NotUnderstood, match="a key that is none"):
-        read_messages(b'{"type": "map", "data": {"@a": {"\\\\": 1}}}\n', dialect_of((0, 23, 2)))
+        read_messages(b'{"type": "map", "data": {"@a": {"\\\\": 1}}}\n', Evidence.of((0, 23, 2)))
 
 
-HIST = '{"type": "hist", "data": {"@h": [{"min": 16, "max": 31, "count": 14},{"min": 32, "max": 63, "count": 1e}]}}'
+HIST = b'{"type": "hist", "data": {"@h": [{"min": 16, "max": 31, "count": 14},{"min": 32, "max": 63, "count": 1e}]}}'
 
 
 def test_counts_are_decimal_until_the_first_escape_and_hexadecimal_from_there():
-    numbers = HexadecimalCounts(HEXADECIMAL)
+    numbers = HexadecimalCounts(Evidence.of((0, 27, 1)))
     assert numbers.rewrite(HIST) == HIST
-    assert numbers.rewrite('{"type": "printf", "data": "a\\\\u0001"}').endswith('u0001"}')
+    assert numbers.rewrite(b'{"type": "printf", "data": "a\\\\u0001"}').endswith(b'u0001"}')
     assert numbers.rewrite(HIST) == HIST
-    numbers.rewrite('{"type": "printf", "data": "\\uffffffc3"}')
-    assert numbers.rewrite(HIST) == HIST.replace("14", "20").replace("1e", "30")
+    numbers.rewrite(b'{"type": "printf", "data": "\\uffffffc3"}')
+    assert numbers.rewrite(HIST) == HIST.replace(b"14", b"20").replace(b"1e", b"30")
     assert numbers.repaired == 2
 
 
 def test_the_turn_may_lie_in_the_line_itself():
-    line = '{"type": "hist", "data": {"@h": {"a": [{"min": 1, "count": 14}], "\\u0001": [{"min": 1, "count": 14}]}}}'
-    assert HexadecimalCounts(HEXADECIMAL).rewrite(line).count('"count": 14') == 1
+    line = b'{"type": "hist", "data": {"@h": {"a": [{"min": 1, "count": 14}], "\\u0001": [{"min": 1, "count": 14}]}}}'
+    assert HexadecimalCounts(Evidence.of((0, 27, 1))).rewrite(line).count(b'"count": 14') == 1
 
 
 def test_lost_events_and_series_turn_too_and_other_numbers_do_not():
-    numbers = HexadecimalCounts(HEXADECIMAL)
-    numbers.rewrite('{"type": "value", "data": "\\u0001"}')
-    lost = '{"type": "lost_events", "count": 14, "data": {"events": 14}}'
-    assert numbers.rewrite(lost) == lost.replace("14", "20")
-    series = '{"type": "tseries", "data": {"@t": [{"interval_start":"x","value":fffffffffffffffb}]}}'
+    numbers = HexadecimalCounts(Evidence.of((0, 27, 1)))
+    numbers.rewrite(b'{"type": "value", "data": "\\u0001"}')
+    lost = b'{"type": "lost_events", "count": 14, "data": {"events": 14}}'
+    assert numbers.rewrite(lost) == lost.replace(b"14", b"20")
+    series = b'{"type": "tseries", "data": {"@t": [{"interval_start":"x","value":fffffffffffffffb}]}}'
     assert json.loads(numbers.rewrite(series))["data"]["@t"][0]["value"] == -5
-    counted = '{"type": "map", "data": {"@c": 14}}'
+    counted = b'{"type": "map", "data": {"@c": 14}}'
     assert numbers.rewrite(counted) == counted
 
 
 def test_a_text_that_looks_like_a_count_is_none():
-    numbers = HexadecimalCounts(HEXADECIMAL)
-    numbers.rewrite('{"type": "value", "data": "\\u0001"}')
-    line = '{"type": "hist", "data": {"@h": {"x,\\"count\\":14": [{"min": 1, "count": 14}]}}}'
-    assert numbers.rewrite(line) == line.replace('"count": 14', '"count": 20')
+    numbers = HexadecimalCounts(Evidence.of((0, 27, 1)))
+    numbers.rewrite(b'{"type": "value", "data": "\\u0001"}')
+    line = b'{"type": "hist", "data": {"@h": {"x,\\"count\\":14": [{"min": 1, "count": 14}]}}}'
+    assert numbers.rewrite(line) == line.replace(b'"count": 14', b'"count": 20')
 
 
 def test_other_releases_print_decimal_numbers_throughout():
-    numbers = HexadecimalCounts(dialect_of((0, 23, 2)))
-    numbers.rewrite('{"type": "value", "data": "\\u0001"}')
+    numbers = HexadecimalCounts(Evidence.of((0, 23, 2)))
+    numbers.rewrite(b'{"type": "value", "data": "\\u0001"}')
     assert numbers.rewrite(HIST) == HIST

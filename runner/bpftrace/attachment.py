@@ -30,7 +30,8 @@ def missing_probes(program: str, attached: Iterable[str]) -> list[str]:
         path = match["path"]
         if path is None:
             wanted[match["event"] or match["function"]] = 1
-        elif "*" not in match[0]:
+        elif "*" not in match[0] and path.startswith("/"):
+            # A library that is named without its path is bpftrace's to find.
             wanted[path] += 1
     return sorted(
         f"{count - there[name]} of {count} in {name}" if "/" in name else name

@@ -55,15 +55,32 @@ def frame_program(
     end_value = secrets.randbits(31) | 1
     # In front of the program's first line, not on one of its own: bpftrace's line numbers are the program's.
     parts = [head, f'BEGIN {{ {END_MAP} = {end_value}; printf("{token}\\n"); }} ', text]
+    if progress_map is not None:
+        parts.append(f"\ninterval:ms:{PROGRESS_MILLISECONDS} {{ print({progress_map}); }}\n")
+    parts.append(
+        closing_probes(
+            runner=runner, limit_seconds=limit_seconds, row_maps=row_maps, scratch_maps=scratch_maps
+        )
+    )
+    return FramedProgram("".join(parts), token, end_value)
+
+
+def closing_probes(
+    *,
+    runner: int | None,
+    limit_seconds: int | None,
+    row_maps: Iterable[str] = (),
+    scratch_maps: Iterable[str] = (),
+) -> str:
+    """Return the probes that end bpftrace where nobody else does, and what is to be done at the end."""
+    parts = []
     if runner is not None:
         # A parent-death signal would do less: a setuid exec (sudo) clears it.
         parts.append(f"\ntracepoint:sched:sched_process_exit /tid == {runner}/ {{ exit(); }}\n")
-    if progress_map is not None:
-        parts.append(f"\ninterval:ms:{PROGRESS_MILLISECONDS} {{ print({progress_map}); }}\n")
     if limit_seconds is not None:
         parts.append(f"\ninterval:s:{limit_seconds} {{ {LIMIT_MAP} = 1; exit(); }}\n")
     last = [f'for ($row : {name}) {{ print(("{name}", $row.0, $row.1)); }}' for name in row_maps]
     last += [f"clear({name});" for name in scratch_maps]
     if last:
         parts.append(f"\nEND {{ {' '.join(last)} }}\n")
-    return FramedProgram("".join(parts), token, end_value)
+    return "".join(parts)

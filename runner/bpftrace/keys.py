@@ -37,13 +37,16 @@ def unsigned(number: int) -> int:
     return number % _WORD
 
 
-def split_key(declaration: TableDeclaration, printed: str, extra: int) -> tuple[Parts, Parts]:
+def split_key(
+    declaration: TableDeclaration, printed: str, extra: int, separator: str = ","
+) -> tuple[Parts, Parts]:
     """Cut a printed key into the parts of the declared keys, and those behind them.
 
-    bpftrace joins parts with bare commas. Integers and addresses have none, and a kernel stack ends at
-    the first comma that begins a line; a user stack, whose symbols are anybody's, is what is left.
+    Integers and addresses have no commas, and a kernel stack ends at the first comma that begins a line;
+    a user stack, whose symbols are anybody's, is what is left.
 
     :param extra: How many parts stand behind the declared ones.
+    :param separator: What bpftrace joins parts with: a bare comma in JSON, one and a space in text.
     :raises NotUnderstood: The key does not have these parts.
     """
     rest: str | None = printed if declaration.keys or extra else None
@@ -51,7 +54,7 @@ def split_key(declaration: TableDeclaration, printed: str, extra: int) -> tuple[
     for _ in range(extra):
         if rest is None:
             raise _unfit(declaration, printed)
-        before, comma, last = rest.rpartition(",")
+        before, comma, last = rest.rpartition(separator)
         tail.insert(0, last)
         rest = before if comma else None
     parts: Parts = []
@@ -60,17 +63,18 @@ def split_key(declaration: TableDeclaration, printed: str, extra: int) -> tuple[
             if rest is None:
                 raise _unfit(declaration, printed)
             is_last = place == len(declaration.keys) - 1 and number == key.parts - 1
-            part, rest = _next_part(key, rest, is_last=is_last)
+            part, rest = _next_part(key, rest, separator, is_last=is_last)
             parts.append(part)
     if rest is not None:
         raise _unfit(declaration, printed)
     return parts, tail
 
 
-def _next_part(key: KeyDeclaration, text: str, *, is_last: bool) -> tuple[str, str | None]:
+def _next_part(key: KeyDeclaration, text: str, separator: str, *, is_last: bool) -> tuple[str, str | None]:
     if key.type == "user-stack" or (is_last and key.is_stack):
         return text, None
-    separator = "\n," if key.type == "kernel-stack" and text.startswith("\n") else ","
+    if key.type == "kernel-stack" and text.startswith("\n"):
+        separator = f"\n{separator}"
     part, comma, rest = text.partition(separator)
     return part, rest if comma else None
 

@@ -68,7 +68,8 @@ class Recording:
 
     def has_printed(self, name: str) -> bool:
         """Return whether a map of this name, without keys, was printed (its name in a string is none)."""
-        return f'\n{{"type": "map", "data": {{"{name}": '.encode() in self.stdout
+        forms = (f'\n{{"type": "map", "data": {{"{name}": ', f"\n{name}: ")
+        return any(form.encode() in self.stdout for form in forms)
 
     def time_of(self, reading_ns: int) -> str:
         """Return the UTC time (RFC 3339) of a reading of `clock_ns()`, as of the program's `nsecs`."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from runner.bpftrace.keys import decode_key, split_key, text_words, typed_parts, unsigned
-from runner.bpftrace.messages import Pairs
+from runner.bpftrace.output import Pairs
 from runner.bpftrace.stacks import decode_stack
 from runner.bpftrace.values import count_and_total, hist_counts, in_64_bits, integer, series_points
 from runner.capture.declaration import STACK_DEPTH
@@ -121,24 +121,28 @@ def unowned_sockets(
 
 def _cells(declaration: TableDeclaration, messages: Messages, dialect: Dialect) -> Iterator[_Cell]:
     """Return every cell of the map that carries a table."""
-    printed_as, data = messages.maps.get(declaration.map, ("", None))
-    if data is None or data == []:
+    printed = messages.maps.get(declaration.map)
+    if printed is None or printed.value == []:
         return  # never written, cleared, or a zeroed histogram
-    extra = 0 if printed_as in _NATIVE else declaration.extra_parts
+    data = printed.value
+    extra = 0 if printed.type in _NATIVE else declaration.extra_parts
     if not declaration.keys and not extra:
         yield _Cell([], [], data)
         return
     if not isinstance(data, Pairs):
         raise NotUnderstood(f"{declaration.map} was printed without keys: {data!r}")
     pool = _looped(declaration, messages, dialect, extra)
-    for printed, value in data:
-        exact = pool.get((printed, str(value)))
+    for key, value in data:
+        exact = pool.get((key, str(value)))
         if exact:
             yield exact.pop()
             continue
-        parts, rest = split_key(declaration, printed, extra)
+        parts, rest = split_key(declaration, key, extra, printed.separator)
         yield _Cell(
-            parts, rest, value, is_damaged=dialect.drops_spaces_of_keys and _has_symbols(declaration, parts)
+            parts,
+            rest,
+            value,
+            is_damaged=printed.drops_spaces(dialect) and _has_symbols(declaration, parts),
         )
 
 
@@ -182,7 +186,8 @@ def _rows(
 ) -> list[AnyRow]:
     if not declaration.keys and not groups and context.is_whole and declaration.kind in _ADDS_UP:
         return [_row(declaration, _Group({}, is_owned=True, is_damaged=False), "", context)]
-    printed_as, _ = messages.maps.get(declaration.map, ("", None))
+    printed = messages.maps.get(declaration.map)
+    printed_as = printed.type if printed is not None else ""
     rows = []
     for group in groups:
         row = _row(declaration, group, printed_as, context)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from runner.bpftrace.keys import signed, unsigned
-from runner.bpftrace.messages import Pairs
+from runner.bpftrace.output import Pairs
 from runner.errors import NotUnderstood
 
 if TYPE_CHECKING:
     from runner.bpftrace.dialect import Dialect
+    from runner.bpftrace.output import Object
     from runner.capture.buckets import BucketBounds
     from runner.capture.declaration import TableDeclaration
     from runner.capture.document import Point
@@ -44,7 +45,7 @@ def count_and_total(declaration: TableDeclaration, value: Any) -> tuple[int, int
 
     :raises NotUnderstood: It is something else.
     """
-    if not isinstance(value, Pairs):
+    if not isinstance(value, dict | Pairs):
         raise NotUnderstood(f"{declaration.map}: {value!r} is no statistics")
     count, total = value.get("count"), value.get("total")
     return unsigned(integer(declaration, count)), integer(declaration, total)
@@ -59,7 +60,7 @@ def hist_counts(declaration: TableDeclaration, value: Any, dialect: Dialect) -> 
         raise NotUnderstood(f"{declaration.map}: {value!r} is no histogram")
     counts: dict[BucketBounds, int] = {}
     for bucket in value:
-        if not isinstance(bucket, Pairs) or bucket.get("count") is None:
+        if not isinstance(bucket, dict | Pairs) or bucket.get("count") is None:
             raise NotUnderstood(f"{declaration.map}: {bucket!r} is no bucket")
         bounds = _bounds(declaration, bucket, dialect)
         count = unsigned(integer(declaration, bucket.get("count")))
@@ -68,7 +69,7 @@ def hist_counts(declaration: TableDeclaration, value: Any, dialect: Dialect) -> 
     return counts
 
 
-def _bounds(declaration: TableDeclaration, bucket: Pairs, dialect: Dialect) -> BucketBounds:
+def _bounds(declaration: TableDeclaration, bucket: Object, dialect: Dialect) -> BucketBounds:
     lower, upper = (
         None if bound is None else integer(declaration, bound)
         for bound in (bucket.get("min"), bucket.get("max"))
@@ -91,7 +92,7 @@ def series_points(declaration: TableDeclaration, value: Any) -> list[Point]:
         raise NotUnderstood(f"{declaration.map}: {value!r} is no time series")
     points: list[Point] = []
     for point in value:
-        time = point.get("interval_start") if isinstance(point, Pairs) else None
+        time = point.get("interval_start") if isinstance(point, dict | Pairs) else None
         if not isinstance(time, str) or not time.isascii():
             raise NotUnderstood(f"{declaration.map}: {point!r} is no point of a time series")
         points.append({"time": time.replace(" ", "T"), "value": integer(declaration, point.get("value"))})

@@ -11,16 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.bpftrace.dialect import Dialect, dialect_of
-from runner.errors import HostRefused
+from runner.bpftrace.evidence import FIRST, Evidence
+from runner.errors import HostRefused, ValueRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from runner.bpftrace.output_format import OutputFormat
 
 ENVIRONMENT_VARIABLE = "EBPF_RECIPE_BPFTRACE"
 OLDEST = (0, 17)
 """The oldest release that this product is tested with."""
 
 _VERSION = re.compile(r"bpftrace v(\d+)\.(\d+)(?:\.(\d+))?")
+_RELEASE = re.compile(r"v?(\d{1,3})\.(\d{1,3})(?:\.(\d{1,3}))?(?:[-+~].*)?")
 _VERSION_TIMEOUT_SECONDS = 60.0
 
 
@@ -49,9 +53,23 @@ class Bpftrace:
         return frozenset(name for name, first in since.items() if self.version >= first)
 
     @property
+    def evidence(self) -> Evidence:
+        """Return what is known of its output: all."""
+        return Evidence.of(self.version)
+
+    @property
     def dialect(self) -> Dialect:
         """Return how its output differs from what it means."""
         return dialect_of(self.version)
+
+    def variables(self, *, max_map_keys: int | None, buffer_pages: int | None) -> dict[str, str]:
+        """Return the same as `settings` as variables alone: a foreign script may have a head of its own."""
+        is_old = self.version < (0, 20, 0)
+        given = {
+            "BPFTRACE_MAP_KEYS_MAX" if is_old else "BPFTRACE_MAX_MAP_KEYS": max_map_keys,
+            "BPFTRACE_PERF_RB_PAGES": buffer_pages,
+        }
+        return {name: str(number) for name, number in given.items() if number is not None}
 
     def settings(self, *, max_map_keys: int | None, buffer_pages: int | None) -> tuple[str, dict[str, str]]:
         """Return bpftrace's settings: a head for the program, and variables of the environment.
@@ -71,20 +89,46 @@ class Bpftrace:
             return "config = { " + "".join(
                 f"{name} = {number}; " for name, number in wanted.items()
             ) + "} ", {}
-        variables = {"max_map_keys": "BPFTRACE_MAP_KEYS_MAX", "perf_rb_pages": "BPFTRACE_PERF_RB_PAGES"}
-        return "", {variables[name]: str(number) for name, number in wanted.items()}
+        return "", self.variables(max_map_keys=max_map_keys, buffer_pages=buffer_pages)
 
-    def arguments(self, *, check_reads: bool = False) -> list[str]:
-        """Return the command line of a run that reads its program from stdin and prints JSON.
+    def arguments(
+        self,
+        *,
+        check_reads: bool = False,
+        form: OutputFormat = "json",
+        is_unsafe: bool = False,
+        script_arguments: Sequence[str] = (),
+    ) -> list[str]:
+        """Return the command line of a run that reads its program from stdin.
 
         :param check_reads: Have every read that fails reported: each release keeps silent of them.
+        :param is_unsafe: The program may call system() and what else is unsafe.
+        :param script_arguments: What the program reads as $1, $2, …
         """
         if check_reads:
             told = ["-k"] if self.version >= (0, 23, 0) else ["-kk"]
         else:
             # Since v0.24 the warnings of a compilation go to stdout, in the middle of the data.
             told = ["--no-warnings"] if self.version >= (0, 24, 0) else []
-        return [str(self.path), "-q", "-f", "json", *told, "-"]
+        unsafe = ["--unsafe"] if is_unsafe else []
+        return [str(self.path), "-q", "-f", form, *told, *unsafe, "-", *script_arguments]
+
+
+def parse_release(option: str, given: str) -> tuple[int, int, int]:
+    """Return a release that printed an output.
+
+    :raises ValueRefused: It is none, or one whose output is not read.
+    """
+    match = _RELEASE.fullmatch(given)
+    if match is None:
+        raise ValueRefused(f"{option} {given!r}: that is no release of bpftrace", hint="such as 0.23.2")
+    release = (int(match[1]), int(match[2]), int(match[3] or 0))
+    if release[:2] < FIRST:
+        raise ValueRefused(
+            f"{option} {given}: bpftrace {given} prints shapes of its own; "
+            f"{FIRST[0]}.{FIRST[1]} is the oldest whose output is decoded"
+        )
+    return release
 
 
 def find_bpftrace(given: str | None = None) -> Bpftrace:

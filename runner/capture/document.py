@@ -12,7 +12,8 @@ from typing_extensions import TypedDict
 from runner.capture.declaration import KeyType, Kind, Unit
 
 Grade = Literal["usable", "degraded", "void"]
-EndedBy = Literal["duration", "workload", "interrupt", "limit", "crash"]
+EndedBy = Literal["duration", "workload", "interrupt", "limit", "crash", "script"]
+"""`script`: a foreign script called exit()."""
 
 
 class TextBytes(TypedDict):
@@ -52,6 +53,9 @@ class Row(TypedDict):
     """True where the owner that the table's keys name could not be found; never a bystander."""
     damaged: NotRequired[list[str]]
     """Keys that came out of bpftrace damaged and could not be recovered exactly."""
+    ambiguous: NotRequired[list[str]]
+    """Of a foreign script's output: what can be read in more than one way (keys, `value`, `buckets`). A key
+    that could be cut into its parts in several ways stands in the first of them as it was printed."""
 
 
 class ScalarRow(Row):

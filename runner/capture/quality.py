@@ -35,6 +35,10 @@ RULES: dict[str, Rule] = {
     "probes-not-attached": Rule(
         "void", "probes of the program are not attached: what they would have counted is missing", "probes"
     ),
+    "probes-missing": Rule(
+        "degraded", "a script's probes are not attached; a script may name some that only other kernels have",
+        "probes", "bpftrace -l finds what this kernel has",
+    ),
     "output-limit": Rule(
         "degraded", "bpftrace printed more than is kept and was ended", "bytes that were dropped",
         "narrow the run with a filter (--comm, --pid) or make it shorter",
@@ -51,6 +55,29 @@ RULES: dict[str, Rule] = {
     "rows-damaged": Rule(
         "degraded", "a key came out of bpftrace damaged and could not be recovered; the row is marked",
         "rows", "give the buffer more room with --buffer-pages",
+    ),
+    "spaces-lost": Rule(
+        "degraded", "bpftrace since 0.24 prints keys in JSON without their spaces: rows are marked `damaged`",
+        "rows", "save text (-f text) with these releases, or run the script with ebpf-recipe",
+    ),
+    "parentheses-lost": Rule(
+        "usable", "bpftrace since 0.24 prints a text that is the only key without parentheses around it",
+        "rows whose key may have had some", "give the map a second key (any number)",
+    ),
+    "rows-ambiguous": Rule(
+        "degraded", "rows that can be read in more than one way: marked `ambiguous`, and not guessed", "rows",
+        "give decode the script (--script) and the release (--bpftrace-version)",
+    ),
+    "lines-unreadable": Rule(
+        "degraded", "lines begin as bpftrace's and are none: they are kept as messages", "lines"
+    ),
+    "output-cut": Rule(
+        "degraded", "the output ends in the middle of a line: what would follow is missing",
+        "bytes of that line",
+    ),
+    "release-unclear": Rule(
+        "degraded", "the output has marks of releases that exclude each other", "nothing",
+        "name the release with --bpftrace-version",
     ),
     "missed-events": Rule(
         "degraded", "the kernel left out events that came while another BPF program ran on that processor",

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from runner import __version__
+from runner.cli.decode import decode_output
 from runner.cli.list import list_recipes
 from runner.cli.report import report_capture
 from runner.cli.run import RunGroup
@@ -50,5 +51,6 @@ app.add_typer(
         subcommand_metavar="RECIPE [OPTIONS] [-- COMMAND ...]",
     )
 )
+app.command("decode")(decode_output)
 app.command("report")(report_capture)
 app.command("schema")(print_schema)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from runner.errors import Interrupted, NotWritten, Terminated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 # mkstemp makes names that nobody guesses.
 _MOST_LINKS = 40
@@ -68,22 +68,41 @@ class Destination:
         :raises NotWritten: It could not be written; the message says where it was kept instead.
         """
         try:
-            if self.descriptor is not None:
-                _write_descriptor(self.descriptor, data)
-            elif self.path is not None and self.path.exists() and not self.path.is_file():
-                with self.path.open("wb", buffering=0) as device:
-                    _write_all(device.fileno(), data)
-            else:
-                self._replace(data)
+            self._write([data])
         except (OSError, Interrupted, Terminated) as error:
-            where = str(self.path or "stdout")
-            why = error.strerror if isinstance(error, OSError) else str(error)
-            raise NotWritten(f"{where}: {why}", hint=f"the result is kept in {keep(data)}") from error
+            raise self._not_written(error, hint=f"the result is kept in {keep(data)}") from error
 
-    def _replace(self, data: bytes) -> None:
+    def write_pieces(self, pieces: Iterable[bytes]) -> None:
+        """Write a result that is made while it is written, and can be made again.
+
+        :raises NotWritten: It could not be written.
+        """
+        try:
+            self._write(pieces)
+        except OSError as error:
+            raise self._not_written(error, hint=None) from error
+
+    def _not_written(self, error: OSError | Interrupted | Terminated, hint: str | None) -> NotWritten:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        return NotWritten(f"{self.path or 'stdout'}: {why}", hint=hint)
+
+    def _write(self, pieces: Iterable[bytes]) -> None:
+        if self.descriptor is not None:
+            sys.stdout.flush()
+            for piece in pieces:
+                _write_all(self.descriptor, piece)
+        elif self.path is not None and self.path.exists() and not self.path.is_file():
+            with self.path.open("wb", buffering=0) as device:
+                for piece in pieces:
+                    _write_all(device.fileno(), piece)
+        else:
+            self._replace(pieces)
+
+    def _replace(self, pieces: Iterable[bytes]) -> None:
         assert self.path is not None
         with self._beside() as (descriptor, beside):
-            _write_all(descriptor, data)
+            for piece in pieces:
+                _write_all(descriptor, piece)
             mode = stat.S_IMODE(self.path.stat().st_mode) if self.path.exists() else 0o666 & ~_umask()
             os.fchmod(descriptor, mode)
             Path(beside).replace(self.path)

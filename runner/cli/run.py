@@ -33,7 +33,7 @@ _EXCLUDES = {
     "--dry-run": ("--replay", "--record", "--output", "-- COMMAND", "--sudo"),
     "--replay": ("--record", "-- COMMAND", "--sudo", "--duration"),
 }
-_WORKLOAD = "ebpf-recipe.workload"
+WORKLOAD = "ebpf-recipe.workload"
 
 
 class Format(StrEnum):
@@ -60,23 +60,27 @@ class RunGroup(TyperGroup):
         return recipe_ids()
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return the command of a recipe.
+        """Return the command of a recipe, or of a script that is named by its path.
 
         :raises ValueRefused: There is no such recipe, or it has mistakes.
         """
+        if cmd_name.endswith(".bt") or "/" in cmd_name:
+            from runner.cli.run_script import script_command
+
+            return script_command(Path(cmd_name))
         if cmd_name.startswith("-") or (ctx.resilient_parsing and cmd_name not in recipe_ids()):
             return None
         return _command(find_recipe(cmd_name))
 
 
-class _RecipeCommand(TyperCommand):
+class WorkloadCommand(TyperCommand):
     """A command that keeps what stands behind `--` apart: nothing else may be a stray word."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the options; leave the workload in the context."""
         if "--" in args:
             place = args.index("--")
-            ctx.meta[_WORKLOAD] = args[place + 1 :]
+            ctx.meta[WORKLOAD] = args[place + 1 :]
             args = args[:place]
         return super().parse_args(ctx, args)
 
@@ -100,7 +104,7 @@ def _command(loaded: LoadedRecipe) -> Any:
 
     def invoke(ctx: typer.Context, **given: Any) -> None:
         texts = {name: tuple(given.pop(_python_name(name)) or ()) for name in options}
-        _run(loaded, texts, workload_argv=ctx.meta.get(_WORKLOAD), **given)
+        _run(loaded, texts, workload_argv=ctx.meta.get(WORKLOAD), **given)
 
     first = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
     own = [
@@ -119,7 +123,7 @@ def _command(loaded: LoadedRecipe) -> Any:
     one = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     one.command(
         recipe.id,
-        cls=_RecipeCommand,
+        cls=WorkloadCommand,
         short_help=recipe.title,
         help=summary,
         epilog=f"`ebpf-recipe show {recipe.id}` says what the tables mean, and the caveats.",
@@ -246,7 +250,7 @@ def _run(
     from runner.recipe.parameters import parse_count, parse_power
     from runner.workload import Workload
 
-    _check_combination(
+    check_combination(
         {
             "--dry-run": dry_run,
             "--replay": replay is not None,
@@ -282,7 +286,7 @@ def _run(
             from runner.replay import replay as replay_run
 
             interrupts.raise_from_now_on()
-            _print(_decode(replay_run(loaded, values, replay)), form, destination)
+            print_capture(_decode(replay_run(loaded, values, replay)), form, destination)
             return
         workload = Workload(workload_argv) if workload_argv else None
         recording = Destination(record, option="--record") if record is not None else None
@@ -293,7 +297,7 @@ def _run(
         from runner.plan import absent_names, check_privilege, check_processes, check_quiet, plan_run
         from runner.run import execute  # noqa: F401
 
-        elevation = _elevation(sudo_password_fd) if sudo or sudo_password_fd is not None else None
+        elevation = elevation_for(sudo_password_fd) if sudo or sudo_password_fd is not None else None
         if elevation is None:
             check_privilege()
         plan = plan_run(loaded, values, found())
@@ -310,15 +314,15 @@ def _run(
             from runner.replay import encode_outcome
 
             recording.write(encode_outcome(outcome))
-        _print(capture, form, destination)
-    _finish(capture)
+        print_capture(capture, form, destination)
+    finish(capture)
 
 
-def _check_combination(given: Mapping[str, bool]) -> None:
+def check_combination(given: Mapping[str, bool]) -> None:
     """Refuse options that would be ignored."""
     for first, others in _EXCLUDES.items():
         for other in others:
-            if given[first] and given[other]:
+            if given.get(first) and given.get(other):
                 raise typer.BadParameter(f"{first} and {other} do not go together")
 
 
@@ -340,7 +344,7 @@ def _parse(loaded: LoadedRecipe, texts: Mapping[str, tuple[str, ...]]) -> dict[s
     return values
 
 
-def _elevation(password_descriptor: int | None) -> Elevation | None:
+def elevation_for(password_descriptor: int | None) -> Elevation | None:
     """Return how bpftrace is raised; None for root, who needs nothing.
 
     :raises HostRefused: There is no sudo.
@@ -410,7 +414,7 @@ def _decode(outcome: Outcome) -> Capture:
         raise
 
 
-def _print(capture: Capture, form: Format, destination: Destination) -> None:
+def print_capture(capture: Capture, form: Format, destination: Destination) -> None:
     from runner.capture.encode import encode_capture
     from runner.cli.output import print_text
     from runner.report.terminal import format_capture
@@ -425,7 +429,7 @@ def _print(capture: Capture, form: Format, destination: Destination) -> None:
         print_text(format_capture(capture, in_color=True))
 
 
-def _finish(capture: Capture) -> None:
+def finish(capture: Capture) -> None:
     """Fail where the run or its workload did: a failed load never looks like a good measurement."""
     from runner.cli.output import say
     from runner.errors import TraceFailed, WorkloadFailed

@@ -2,8 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from runner.capture.words import ByteOrder
+
+if TYPE_CHECKING:
+    from runner.capture.document import Host
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,17 @@ class HostFacts:
     probes: Mapping[str, tuple[str, ...] | None]
     bpftrace: str
     bpftrace_features: frozenset[str]
+
+    def as_host(self) -> "Host":
+        """Return what a capture says of the host."""
+        return {
+            "hostname": self.hostname,
+            "kernel": self.kernel,
+            "arch": self.arch,
+            "cpus": self.cpus,
+            "bpftrace": self.bpftrace,
+            "boot_id": self.boot_id,
+        }
 
     def has_probe(self, probe: str) -> bool:
         """Whether the host has a probe; KeyError where nobody asked it."""

@@ -16,7 +16,16 @@ from runner.report.overhead import format_overhead
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from runner.capture.document import Capture, Frame, KeyColumn, KeyValue, Row, Table, TextBytes
+    from runner.capture.document import (
+        Capture,
+        Frame,
+        KeyColumn,
+        KeyValue,
+        Message,
+        Row,
+        Table,
+        TextBytes,
+    )
 
 MOST_ROWS = 20
 """Rows shown of each table; the JSON has them all."""
@@ -60,12 +69,29 @@ def format_capture(capture: Capture, *, in_color: bool) -> str:
     if capture["overhead"] is not None:
         console.print(Text("\n" + format_overhead(capture["overhead"]), style="dim"))
     for message in capture["messages"]:
-        console.print(Text(f"{message['type']}: {readable(message['text'])}", style="dim"))
+        console.print(Text(message_text(message).rstrip("\n"), style="dim"))
     for problem in capture["quality"]["problems"]:
         style = {"usable": "dim", "degraded": "yellow", "void": "bold red"}[capture["quality"]["grade"]]
         cure = f" ({problem['cure']})" if "cure" in problem else ""
         console.print(Text(f"{problem['code']}: {problem['detail']}{cure}", style=style))
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
+
+
+def message_text(message: Message) -> str:
+    """Return a message as people read it while it comes: a text as it is, a map as its table."""
+    data = message.get("data")
+    if isinstance(data, dict) and "rows" in data and "map" in data:
+        stream = io.StringIO()
+        console = Console(file=stream, highlight=False)
+        console.width = max(console.width, NARROWEST)
+        console.print(*_drawn(data, {}), sep="\n")  # type: ignore[arg-type]
+        return stream.getvalue()
+    text = message["text"]["text"] if isinstance(message["text"], dict) else message["text"]
+    shown = "".join(c if c in "\n\t" else printable(c) for c in text)
+    if message["type"] in ("stderr", "unreadable", "cut"):
+        shown = f"{message['type']}: {shown}"
+    # A printf may print a part of a line; everything else is a line.
+    return shown if message["type"] == "printf" or shown.endswith("\n") else f"{shown}\n"
 
 
 def _heading(capture: Capture) -> Text:
@@ -223,8 +249,10 @@ def _cell(value: KeyValue | _Several, column: KeyColumn, row: Row) -> str:
         return "\n".join(_frame(frame) for frame in value)
     if isinstance(value, dict):
         value = value["text"]
+    # What is not exact, or can be read in another way too, is not shown as if it were certain.
+    doubt = " (?)" if column["name"] in (*row.get("damaged", ()), *row.get("ambiguous", ())) else ""
     # Names come from the traced host: no markup of theirs is obeyed.
-    return printable(str(value)).replace("[", "\\[")
+    return printable(str(value)).replace("[", "\\[") + doubt
 
 
 def _frame(frame: Frame) -> str:

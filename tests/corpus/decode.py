@@ -3,7 +3,7 @@
 from typing import Any
 
 from runner.bpftrace.diagnosis import lost_in_all, lost_stacks
-from runner.bpftrace.dialect import dialect_of
+from runner.bpftrace.evidence import Evidence
 from runner.bpftrace.messages import read_messages
 from runner.bpftrace.tables import Context, decode_tables
 from tests.corpus.programs import CorpusProgram
@@ -14,9 +14,9 @@ def decoded(
 ) -> dict[str, Any]:
     """Decode what a program printed on a release, such as 0.23.2."""
     major, minor, patch = (int(number) for number in release.split("."))
-    dialect = dialect_of((major, minor, patch))
-    messages = read_messages(stdout, dialect)
-    context = Context(dialect, "little", program.room, is_whole=exit_code == 0)
+    evidence = Evidence.of((major, minor, patch))
+    messages = read_messages(stdout, evidence)
+    context = Context(evidence.dialect, "little", program.room, is_whole=exit_code == 0)
     tables, problems = decode_tables(program.tables, messages, context)
     return {
         "exit_code": exit_code,

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from runner.bpftrace.dialect import Dialect
+from runner.bpftrace.evidence import Evidence
 from runner.bpftrace.frame import END_MAP, frame_program
 from runner.bpftrace.launch import direct_launcher
 from runner.bpftrace.messages import read_messages
@@ -39,9 +39,9 @@ def test_every_call_after_readiness_is_counted_on_100_uprobes(binary, tmp_path, 
             for n in range(100):
                 getattr(loaded, f"f{n}")()
         recording = session.stop()
-    messages = read_messages(bytes(recording.stdout), Dialect())
-    assert messages.maps[END_MAP] == ("map", framed.end_value)
-    counts = {int(key): value for key, value in messages.maps["@calls"][1]}
+    messages = read_messages(bytes(recording.stdout), Evidence())
+    assert messages.maps[END_MAP].value == framed.end_value
+    counts = {int(key): value for key, value in messages.maps["@calls"].value}
     figure(f"100 uprobes, 3 calls each: {sum(counts.values())} counted on {len(counts)} probes")
     assert counts == dict.fromkeys(range(100), 3)
 
@@ -63,16 +63,16 @@ def test_a_consumer_that_stops_for_5_s_with_a_signal_between_loses_nothing(binar
         session._process.signal(signal.SIGINT)
         time.sleep(max(0.0, 5 - (time.monotonic() - stalled)))
         recording = session.stop()
-    messages = read_messages(bytes(recording.stdout), Dialect())
-    lines = [m.get("data") for kind, m in messages.others if kind == "printf"][1:]
+    messages = read_messages(bytes(recording.stdout), Evidence())
+    lines = [data for kind, data in messages.others if kind == "printf"][1:]
     figure(
         f"{calls} calls, {len(recording.stdout)} bytes waited 5 s: {len(lines)} lines, {messages.maps['@calls']}"
     )
     assert len(recording.stdout) > 1 << 20
-    assert messages.maps["@calls"] == ("map", calls)
+    assert messages.maps["@calls"].value == calls
     assert messages.lost_events == 0
     assert [int(line.split()[0]) for line in lines] == list(range(1, calls + 1))
-    assert messages.maps[END_MAP] == ("map", framed.end_value)
+    assert messages.maps[END_MAP].value == framed.end_value
     assert recording.exit_code == 0
 
 
@@ -84,7 +84,7 @@ def test_the_end_mark_comes_last(binary):
         assert session.wait_ready() is None
         session.wait(0.3)
         recording = session.stop()
-    printed = list(read_messages(bytes(recording.stdout), Dialect()).maps)
+    printed = list(read_messages(bytes(recording.stdout), Evidence()).maps)
     assert printed[-1] == END_MAP
     assert set(names) - set(printed) <= {"@a"}
 
@@ -102,7 +102,7 @@ def test_a_program_that_ends_itself(binary):
         assert session.wait_ready() is None
         assert session.wait(30) == "ended"
         recording = session.stop()
-    assert END_MAP in read_messages(bytes(recording.stdout), Dialect()).maps
+    assert END_MAP in read_messages(bytes(recording.stdout), Evidence()).maps
 
 
 @pytest.mark.parametrize(

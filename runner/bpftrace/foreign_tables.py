@@ -1,0 +1,344 @@
+"""Tables of maps that nobody declared, typed from what was printed and from the script where it is there."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from runner.bpftrace.dialect import Dialect
+from runner.bpftrace.exact_keys import exact
+from runner.bpftrace.foreign_keys import (
+    INTEGER,
+    cut_keys,
+    is_stack,
+    key_values,
+    may_have_had_spaces,
+    note_stacks,
+)
+from runner.bpftrace.output import Pairs, PrintedMap
+from runner.bpftrace.said import plain
+from runner.bpftrace.stacks import decode_stack
+from runner.bpftrace.values import count_and_total, hist_counts, series_points
+from runner.capture.declaration import Kind, TableDeclaration
+from runner.capture.rows import AnyRow, histogram_row, row_identity, sorted_rows, stats_row
+from runner.errors import NotUnderstood
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from runner.bpftrace.evidence import Evidence
+    from runner.bpftrace.foreign_keys import CutKey
+    from runner.bpftrace.script import MapUse
+    from runner.capture.document import KeyColumn, KeyValue, Table
+
+_DOUBLE = 1 << 53
+_ARRAY = re.compile(r"\[(-?\d{1,20}(?:,-?\d{1,20})*)?\]")
+_IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
+_SATURATED = (1 << 31, (1 << 32) - 1)
+_PLAIN = Dialect()
+"""What keys are taken for where the release is not known."""
+
+_ADDS_UP: tuple[Kind, ...] = ("count", "sum", "histogram")
+
+
+@dataclass(slots=True)
+class Doubts:
+    """How many rows of the output are less than exact.
+
+    :param ambiguous: Can be read in more than one way; they have the key as it was printed.
+    :param spaces: Have keys that JSON printed without their spaces (since 0.24).
+    :param parentheses: Have a text as key whose own parentheses, if any, were not printed (since 0.24).
+    :param repaired: Values that were printed damaged, and restored.
+    """
+
+    ambiguous: int = 0
+    spaces: int = 0
+    parentheses: int = 0
+    repaired: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LoopedRows:
+    """Rows that the program printed one by one, with the exact keys, as JSON (key and value) or as text."""
+
+    pairs: Sequence[tuple[Any, Any]] = ()
+    texts: Collection[str] = frozenset()
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A table in the making."""
+
+    name: str
+    kind: Kind
+    columns: list[str]
+    rows: list[AnyRow] = field(default_factory=list)
+
+
+_NO_ROWS = LoopedRows()
+
+
+def foreign_table(
+    name: str,
+    printed: PrintedMap,
+    evidence: Evidence,
+    use: MapUse | None,
+    doubts: Doubts,
+    looped: LoopedRows = _NO_ROWS,
+) -> Table:
+    """Return the table of one printing of a map.
+
+    :param use: What the script says of the map.
+    :param doubts: Counts what is less than exact.
+    :param looped: The map's rows that were printed one by one besides.
+    :raises NotUnderstood: It has no shape that bpftrace prints.
+    """
+    if printed.separator == "," and isinstance(printed.value, dict | Pairs):
+        note_stacks((key for key, _ in printed.value.items()), evidence)
+    is_escaped = evidence.first >= (0, 22) and evidence.last < (0, 24)
+    may_be_escaped = evidence.may_be_since((0, 22)) and evidence.may_be_before((0, 24))
+    is_open = may_be_escaped and not is_escaped and printed.separator == ","
+    # Where the release may or may not escape keys twice they stay as they were printed.
+    dialect = evidence.dialect
+    known, repaired = exact(printed, dialect if not is_open else _PLAIN)
+    doubts.repaired += repaired
+    has_keys = _has_keys(known, use)
+    kind = _kind(known, use, has_keys=has_keys)
+    declaration = TableDeclaration(name.removeprefix("@") or "@", name, kind, "none")
+    entries = list(known.value.items()) if has_keys else [("", known.value)]
+    if not has_keys and isinstance(known.value, Pairs) and not known.value:
+        entries = []  # cleared
+    if has_keys:
+        count, keys = cut_keys([key for key, _ in entries], known.separator, use.parts if use else None)
+        columns = _names(count, use)
+    else:
+        keys, columns = [], []
+    sources = use.columns if use is not None and len(use.columns) == len(columns) else [""] * len(columns)
+    draft = _Draft(name, kind, columns)
+    values = _columns(keys, len(columns))
+    exact_keys = _exact_keys(looped.pairs, len(columns))
+    shown = _values([value for _, value in entries]) if kind not in _SHAPED else []
+    for place, (_, value) in enumerate(entries):
+        cut = keys[place] if has_keys else None
+        key = {column: values[number][place] for number, column in enumerate(columns)}
+        row = _row(declaration, key, shown[place] if shown else value, evidence)
+        if cut is not None:
+            found = exact_keys.get((_squeezed(cut.printed), str(value)))
+            if found:
+                row["key"] = dict(zip(columns, found.pop(), strict=True))
+            elif f"({name}, ({cut.printed}), {value})" in looped.texts and len(columns) == 1:
+                row["key"] = {columns[0]: plain(f"({cut.printed})")}
+            elif f"({name}, {cut.printed}, {value})" in looped.texts and len(columns) == 1:
+                pass  # as it is printed
+            else:
+                _mark(row, cut, columns, known, evidence, doubts, is_open=is_open, sources=sources)
+        if place in known.doubtful:
+            _set_ambiguous(row, columns or ["value"], doubts)
+        draft.rows.append(row)
+    rows = _merged(draft, doubts)
+    key_columns: list[KeyColumn] = [{"name": column, "type": _type(rows, column)} for column in columns]
+    return {
+        "name": declaration.name, "map": name, "kind": kind, "unit": None, "keys": key_columns,
+        "rows": sorted_rows(rows),
+    }  # fmt: skip
+
+
+_SHAPED: tuple[Kind, ...] = ("histogram", "stats", "time-series")
+
+
+def _has_keys(printed: PrintedMap, use: MapUse | None) -> bool:
+    if printed.has_keys is not None:
+        return printed.has_keys
+    if not isinstance(printed.value, Pairs):
+        return False
+    if use is not None and use.parts is not None:
+        return use.parts > 0
+    names = {key for key, _ in printed.value}
+    if printed.type == "stats" and names == {"count", "average", "total"}:
+        return False
+    # A structure has members of several kinds; what a map holds is all of one.
+    kinds = {type(value) for _, value in printed.value}
+    return bool(names) and (len(kinds) == 1 or not all(_IDENTIFIER.fullmatch(name) for name in names))
+
+
+def _kind(printed: PrintedMap, use: MapUse | None, *, has_keys: bool) -> Kind:
+    if printed.type == "hist":
+        return "histogram"
+    if printed.type == "tseries":
+        return "time-series"
+    values = [value for _, value in printed.value.items()] if has_keys else [printed.value]
+    if printed.type == "stats":
+        return "stats" if all(isinstance(value, dict | Pairs) for value in values) else "avg"
+    if use is not None and use.kind is not None and all(type(value) is int for value in values):
+        return use.kind if use.kind not in _SHAPED else "value"
+    return "value"
+
+
+def _names(count: int, use: MapUse | None) -> list[str]:
+    given = use.columns if use is not None and len(use.columns) == count else [""] * count
+    names = [each if _IDENTIFIER.fullmatch(each) else "" for each in given]
+    taken = Counter(names)
+    plain_names = ["key"] if count == 1 else [f"key{number}" for number in range(1, count + 1)]
+    return [
+        name if name and taken[name] == 1 and name not in plain_names else default
+        for name, default in zip(names, plain_names, strict=True)
+    ]
+
+
+def _columns(keys: Sequence[CutKey], count: int) -> list[list[KeyValue]]:
+    """Return the values of each column; a key that was not cut stands in the first, as it was printed."""
+    whole = [key.parts for key in keys if key.parts is not None]
+    typed = [iter(key_values(parts[number] for parts in whole)) for number in range(count)]
+    columns: list[list[KeyValue]] = [[] for _ in range(count)]
+    for key in keys:
+        for number, column in enumerate(columns):
+            if key.parts is not None:
+                column.append(next(typed[number]))
+            else:
+                column.append(key_values([key.printed])[0] if number == 0 else None)
+    return columns
+
+
+def _exact_keys(looped: Sequence[tuple[Any, Any]], count: int) -> dict[tuple[str, str], list[list[KeyValue]]]:
+    """Return the exact keys of rows, by what JSON's printing of the map makes of them."""
+    pool: dict[tuple[str, str], list[list[KeyValue]]] = {}
+    for key, value in looped:
+        parts = key if isinstance(key, list) else [key]
+        if len(parts) != count:
+            continue
+        texts = [_part_text(part) for part in parts]
+        joined = ",".join(texts)
+        if count == 1 and joined.startswith("(") and joined.endswith(")"):
+            joined = joined[1:-1]
+        pool.setdefault((_squeezed(joined), str(value)), []).append([_part(part) for part in parts])
+    return pool
+
+
+def _part(part: Any) -> KeyValue:
+    if isinstance(part, str) and is_stack(part):
+        return decode_stack(part)
+    return plain(part)  # type: ignore[no-any-return]
+
+
+def _part_text(part: Any) -> str:
+    if isinstance(part, bool):
+        return "true" if part else "false"
+    if isinstance(part, list):
+        return "(" + ",".join(map(_part_text, part)) + ")"
+    return str(part)
+
+
+def _squeezed(key: str) -> str:
+    return key.replace(" ", "")
+
+
+def _values(values: list[Any]) -> list[Any]:
+    """Return plain values typed: all of a map's are of one type."""
+    if all(type(value) is str for value in values) and values:
+        if all(INTEGER.fullmatch(value) and abs(int(value)) >= _DOUBLE for value in values):
+            return [int(value) for value in values]
+        if all(value in ("true", "false") for value in values):
+            return [value == "true" for value in values]
+        if all(_ARRAY.fullmatch(value) for value in values):
+            return [[int(each) for each in value[1:-1].split(",") if each] for value in values]
+    # Since 0.24 JSON prints integers that a double cannot hold as texts.
+    if any(type(value) is int for value in values):
+        values = [
+            int(value)
+            if type(value) is str and INTEGER.fullmatch(value) and abs(int(value)) >= _DOUBLE
+            else value
+            for value in values
+        ]
+    return [
+        decode_stack(value) if type(value) is str and is_stack(value) else plain(value) for value in values
+    ]
+
+
+def _row(declaration: TableDeclaration, key: dict[str, KeyValue], value: Any, evidence: Evidence) -> AnyRow:
+    match declaration.kind:
+        case "histogram":
+            counts = hist_counts(declaration, value, evidence.dialect)
+            row: AnyRow = histogram_row(key, counts)
+            if _SATURATED in counts and evidence.may_be_before((0, 20)):
+                if evidence.may_be_since((0, 20)):
+                    row["ambiguous"] = ["buckets"]
+                else:
+                    counts[_SATURATED[0], None] = counts.pop(_SATURATED)
+                    row = histogram_row(key, counts)
+            return row
+        case "stats":
+            return stats_row(key, *count_and_total(declaration, value))
+        case "time-series":
+            return {"key": key, "points": series_points(declaration, value)}
+    if declaration.kind != "value" and type(value) is not int:
+        raise NotUnderstood(f"{declaration.map}: {value!r} is not a whole number")
+    return {"key": key, "value": value}
+
+
+def _mark(
+    row: AnyRow,
+    cut: CutKey,
+    columns: list[str],
+    printed: PrintedMap,
+    evidence: Evidence,
+    doubts: Doubts,
+    *,
+    is_open: bool,
+    sources: Sequence[str],
+) -> None:
+    """Say what cannot be known of a key."""
+    parts = cut.parts or (cut.printed,)
+    is_json = printed.separator == ","
+    is_text_alone = len(columns) == 1 and not is_stack(parts[0])
+    if cut.parts is None or (is_open and "\\" in cut.printed):
+        _set_ambiguous(row, columns, doubts)
+    lost = [
+        column
+        for column, part, source in zip(columns, parts, sources, strict=False)
+        # Symbols of the kernel have no spaces.
+        if may_have_had_spaces(part) and not source.startswith("kstack")
+    ]
+    if is_json and evidence.first >= (0, 24) and lost:
+        row["damaged"] = lost
+        doubts.spaces += 1
+    elif is_json and evidence.may_be_since((0, 24)) and lost:
+        _set_ambiguous(row, lost, doubts)
+    elif not is_json and evidence.may_be_since((0, 24)) and lost and is_text_alone:
+        row["ambiguous"] = sorted({*row.get("ambiguous", ()), *lost})
+        doubts.parentheses += 1
+
+
+def _set_ambiguous(row: AnyRow, names: Sequence[str], doubts: Doubts) -> None:
+    doubts.ambiguous += "ambiguous" not in row
+    row["ambiguous"] = sorted({*row.get("ambiguous", ()), *names})
+
+
+def _merged(draft: _Draft, doubts: Doubts) -> list[AnyRow]:
+    """Return the rows with equal keys put together where their values add up, else marked."""
+    by_key: dict[bytes, Any] = {}
+    rows: list[AnyRow] = []
+    for row in draft.rows:
+        first: Any = by_key.setdefault(row_identity(row), row)
+        if first is row:
+            rows.append(row)
+        elif draft.kind == "histogram":
+            counts = Counter({(b["lower"], b["upper"]): b["count"] for b in first["buckets"]})
+            counts.update({(b["lower"], b["upper"]): b["count"] for b in row["buckets"]})
+            first.update(histogram_row(first["key"], counts))
+        elif draft.kind in _ADDS_UP:
+            first["value"] += row["value"]
+        else:
+            for each in (first, row):
+                _set_ambiguous(each, draft.columns or ["value"], doubts)
+            rows.append(row)
+    return rows
+
+
+def _type(rows: Sequence[AnyRow], column: str) -> Any:
+    """Return the type of a column, where all of its values have one."""
+    kinds = {
+        type(row["key"][column]) for row in rows if "ambiguous" not in row or row["key"][column] is not None
+    }
+    return {bool: "boolean", int: "integer", str: "string"}.get(kinds.pop()) if len(kinds) == 1 else None

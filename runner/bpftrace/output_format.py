@@ -1,0 +1,54 @@
+"""Whether bytes are bpftrace's JSON or its text, found from their beginning."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+import orjson
+
+from runner.errors import NotUnderstood
+
+OutputFormat = Literal["json", "text"]
+
+_MESSAGE = b'{"type": "'
+_TEXT = re.compile(rb"@[A-Za-z0-9_]*(?:\[|:)|Attach(?:ing|ed) \d+ probes?")
+
+
+def format_of(head: bytes, *, is_all: bool) -> OutputFormat | None:
+    """Return the format; None where more of the output must be seen.
+
+    :param head: The output from its beginning.
+    :param is_all: There is no more.
+    :raises NotUnderstood: It is neither.
+    """
+    lines = head.split(b"\n")
+    for line in lines if is_all else lines[:-1]:
+        stripped = line.lstrip()
+        if _MESSAGE in line:
+            return "json"
+        if _TEXT.match(line):
+            return "text"
+        if stripped.startswith((b"{", b"[")) and _is_json(line):
+            raise NotUnderstood(
+                f"this is JSON, and not bpftrace's: {line[:80]!r}",
+                hint='bpftrace -f json prints lines that begin with {"type": "',
+            )
+    if not is_all:
+        # A line that goes on tells already how it begins.
+        return "json" if lines[-1].startswith(_MESSAGE) else None
+    if not head.strip():
+        raise NotUnderstood("the output is empty: bpftrace printed nothing, or it is not its output")
+    if b"\0" in head:
+        raise NotUnderstood(
+            f"this is no output of bpftrace: byte {head.index(0)} is zero, as in binary files"
+        )
+    return "text"
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        orjson.loads(line)
+    except ValueError:
+        return False
+    return True

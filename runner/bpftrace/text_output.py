@@ -1,0 +1,363 @@
+"""bpftrace's text output, line by line: maps as the lines show them, and everything else in its order.
+
+Text says less than JSON: what `printf` prints can look like a map, a text can look like a number, and a
+text of several lines ends nowhere. What can be read in more than one way is told as doubtful.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from runner.bpftrace.labels import hist_bounds
+from runner.bpftrace.lines import Lines
+from runner.bpftrace.output import ErrorMessage, Pairs, PrintedMap
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from runner.bpftrace.evidence import Evidence
+    from runner.bpftrace.output import Listener, MapType
+
+_ENTRY = re.compile(rb"(@[A-Za-z0-9_]*)(\[|: ?)")
+_INTEGER = re.compile(rb"0|-?[1-9]\d{0,19}")
+_STATS = re.compile(rb"count (-?\d+), average (-?\d+), total (-?\d+)")
+_STATS_RECORD = re.compile(rb"\{ \.count = (-?\d+), \.average = (-?\d+), \.total = (-?\d+) \}")
+_FRAME = re.compile(rb"(?: {8}|\t)\S.*|[0-9a-f]{6,16}|[0-9a-f]{40} 0x[0-9a-f]+")
+_SCALE = re.compile(rb" {9,}-?\d+ +-?\d+")
+_POINT = re.compile(rb"(\d\d:\d\d:\d\d(?:\.\d+)?) +[|*.].*[|*.] (-|-?\d+)")
+_SERIES = re.compile(rb"hh:mm:ss(?:\.\w+)? +\|_+\||<no data>| +v_+v")
+_ATTACHED = re.compile(rb"Attach(ing|ed) \d+ probes?(\.\.\.)?")
+_LOST = re.compile(rb"Lost (\d+) events")
+_TOLD = re.compile(rb"(?P<file>[^:\s]+):(?P<line>\d+):(?P<column>\d+)-\d+: (?:WARNING|ERROR): (?P<text>.*)")
+_HELPER = re.compile(rb"Additional Info - helper: (\w+), retcode: (-?\d+)")
+_FAILED = re.compile(rb"Failed to (\w+): (.*) \((-?\d+)\)")
+_UNDERLINE = re.compile(rb" *~+")
+
+_MOST_KEY_LINES = 4096
+"""A key of more lines is none: 127 frames each of some stacks, or a text of 1024 newlines, are fewer."""
+
+
+class TextReader:
+    """Reads `bpftrace -f text`, with what else was written to the same stream."""
+
+    def __init__(self, listener: Listener, evidence: Evidence, maps: Collection[str] | None = None) -> None:
+        """Begin at the beginning of the output.
+
+        :param evidence: Which releases are possible; it is narrowed by what is read.
+        :param maps: The names of all maps, where they are known: what looks like another one is text.
+        """
+        self._maps = maps
+        self._listener = listener
+        self._evidence = evidence
+        self._lines = Lines()
+        self._position = 0
+        # The printing of a map that goes on, until something else is printed.
+        self._name = ""
+        self._type: MapType = "map"
+        self._has_keys = False
+        self._entries: list[tuple[str, Any]] = []
+        self._keys: set[str] = set()
+        self._doubtful: set[int] = set()
+        # The entry whose value follows on lines of its own, its key, and what those lines were so far.
+        self._header: tuple[str, str | None, bool] | None = None
+        self._body: Any = None
+        # The lines of a key that is not closed.
+        self._key_lines: list[bytes] = []
+        self._blanks = 0
+        self._is_final = False
+        # A warning that is followed by lines of the program.
+        self._told: list[bytes] = []
+
+    def feed(self, chunk: bytes) -> None:
+        """Read on."""
+        for line in self._lines.feed(chunk):
+            if type(self._body) is list and line.endswith(b"|"):
+                bucket = _bucket(line)
+                if bucket is not None:
+                    self._body.append(bucket)
+                    self._position += len(line) + 1
+                    continue
+            self._read(line)
+            self._position += len(line) + 1
+
+    def close(self) -> None:
+        """Read what stands behind the last newline, and tell the map that goes on."""
+        rest = self._lines.rest()
+        if rest:
+            # A number, a bar or a text may go on: none of them says where it ends.
+            self._end_body()
+            self._flush()
+            self._listener.cut(rest, self._position)
+        if self._key_lines:
+            self._listener.cut(b"\n".join(self._key_lines), self._position)
+            self._key_lines = []
+        self._end_told()
+        self._end_body()
+        self._flush()
+
+    def _read(self, line: bytes) -> None:
+        if self._told and self._read_told(line):
+            return
+        if self._key_lines:
+            self._read_key_line(line)
+            return
+        if self._header is not None:
+            if self._read_body(line):
+                return
+            self._end_body()
+        if not line:
+            self._blanks += 1
+            self._is_final = self._is_final or self._blanks > 1
+            return
+        self._blanks = 0
+        entry = self._entry(line)
+        if entry is None:
+            self._read_other(line)
+        elif entry[2] == b"[":
+            self._read_keyed(entry[1], line)
+        else:
+            self._read_value(entry[1].decode(), None, line[entry.end() :], has_space=entry[2] == b": ")
+
+    def _entry(self, line: bytes) -> re.Match[bytes] | None:
+        entry = _ENTRY.match(line) if line[:1] == b"@" else None
+        if entry is None or (self._maps is not None and entry[1].decode() not in self._maps):
+            return None
+        return entry
+
+    def _read_other(self, line: bytes) -> None:
+        if self._entries and isinstance(self._entries[-1][1], str) and self._entries[-1][1][:1] != "\n":
+            # A text with a newline in it goes on like this.
+            self._doubtful.add(len(self._entries) - 1)
+        self._flush()
+        if _TOLD.fullmatch(line):
+            self._told = [line]
+            return
+        self._is_final = False
+        lost = _LOST.fullmatch(line)
+        attached = _ATTACHED.fullmatch(line)
+        if lost is not None:
+            self._listener.lost(int(lost[1]))
+        elif attached is None:
+            self._listener.said("text", line.decode("utf-8", "surrogateescape") + "\n")
+        elif attached[2]:
+            self._evidence.until((0, 23))
+        else:
+            self._evidence.since((0, 24))
+
+    def _read_told(self, line: bytes) -> bool:
+        """Take the lines behind a warning: what else is known, the program's own line, and a mark below."""
+        if _UNDERLINE.fullmatch(line):
+            self._end_told()
+            return True
+        if len(self._told) < 3 and not _TOLD.fullmatch(line):
+            self._told.append(line)
+            return True
+        self._end_told()
+        return False
+
+    def _end_told(self) -> None:
+        if not self._told:
+            return
+        told, self._told = self._told, []
+        match = _TOLD.fullmatch(told[0])
+        assert match is not None
+        more = _HELPER.fullmatch(told[1]) if len(told) > 1 else None
+        failed = _FAILED.fullmatch(match["text"])
+        place = f"{int(match['line'])}:{int(match['column'])}"
+        if more is not None:
+            error = ErrorMessage("helper_error", more[1].decode(), int(more[2]), _text(match["text"]), place)
+        elif failed is not None:
+            self._evidence.until((0, 19))
+            error = ErrorMessage("helper_error", failed[1].decode(), int(failed[3]), _text(failed[2]), place)
+        else:
+            error = ErrorMessage("runtime_error", "", 0, _text(match["text"]), place)
+        self._listener.failed(error, 1)
+
+    def _read_keyed(self, name: bytes, line: bytes) -> None:
+        start = len(name) + 1
+        closings = line.count(b"]: ", start)
+        if line.endswith(b"]:"):
+            closings += 1
+        if not closings:
+            self._key_lines = [line]
+            return
+        self._close_key(name.decode(), line, start)
+
+    def _read_key_line(self, line: bytes) -> None:
+        if self._entry(line):
+            # The key did not go on: it was a line of something else.
+            self._stray_key()
+            self._read(line)
+            return
+        self._key_lines.append(line)
+        if b"]: " in line or line.endswith(b"]:"):
+            whole = b"\n".join(self._key_lines)
+            self._key_lines = []
+            name = whole[: whole.index(b"[")]
+            self._close_key(name.decode(), whole, len(name) + 1)
+        elif len(self._key_lines) > _MOST_KEY_LINES:
+            self._stray_key()
+
+    def _stray_key(self) -> None:
+        self._flush()
+        for line in self._key_lines:
+            self._listener.said("text", line.decode("utf-8", "surrogateescape") + "\n")
+        self._key_lines = []
+
+    def _close_key(self, name: str, line: bytes, start: int) -> None:
+        """Split an entry where its key ends."""
+        first = line.find(b"]: ", start)
+        last = line.rfind(b"]: ", start)
+        if first < 0:
+            self._read_value(name, _key(line[start:-2]), b"", has_space=False)
+            return
+        is_doubtful = first != last
+        place = last if _INTEGER.fullmatch(line, last + 3) else first
+        key, value = _key(line[start:place]), line[place + 3 :]
+        following = name.encode() + b"["
+        if following in value and self._evidence.may_be_before((0, 24)):
+            # Up to 0.23 no newline ends an address or a symbol.
+            value, *others = line[first + 3 :].split(following)
+            self._read_value(name, _key(line[start:first]), value, has_space=True)
+            for place, other in enumerate(others):
+                other_key, closing, other_value = other.partition(b"]: ")
+                if closing:
+                    self._read_value(name, _key(other_key), other_value, has_space=True)
+                elif place == len(others) - 1:
+                    self._key_lines = [following + other]
+            return
+        self._read_value(name, key, value, has_space=True)
+        if is_doubtful and self._entries:
+            self._doubtful.add(len(self._entries) - 1)
+
+    def _read_value(self, name: str, key: str | None, value: bytes, *, has_space: bool) -> None:
+        if not value:
+            self._end_body()
+            self._header = (name, key, has_space)
+            return
+        if _INTEGER.fullmatch(value):
+            self._add("map", name, key, int(value))
+            return
+        stats = _STATS.fullmatch(value)
+        if stats is not None:
+            self._evidence.until((0, 23))
+        else:
+            stats = _STATS_RECORD.fullmatch(value)
+            if stats is not None:
+                self._evidence.since((0, 24))
+        if stats is not None:
+            count, average, total = map(int, stats.groups())
+            self._add("stats", name, key, {"count": count, "average": average, "total": total})
+            return
+        self._add("map", name, key, _text(value))
+
+    def _read_body(self, line: bytes) -> bool:
+        """Take a line of the value that follows its header; return whether it is one."""
+        body = self._body
+        if body is None:
+            bucket = _bucket(line)
+            if bucket is not None:
+                self._body = [bucket]
+                self._told_header()
+                return True
+            if _SCALE.fullmatch(line) or line == b"<no data>":
+                self._body = ("tseries", [])
+                return True
+            if _FRAME.fullmatch(line):
+                self._body = ("stack", [line])
+                return True
+            return False
+        if type(body) is list:
+            return False
+        kind, lines = body
+        if kind == "stack":
+            if not _FRAME.fullmatch(line):
+                return False
+            lines.append(line)
+            return True
+        point = _POINT.fullmatch(line)
+        if point is not None:
+            if point[2] != b"-":
+                lines.append({"interval_start": point[1].decode(), "value": int(point[2])})
+            return True
+        return bool(_SERIES.fullmatch(line) or _SCALE.fullmatch(line))
+
+    def _told_header(self) -> None:
+        assert self._header is not None
+        if self._header[2]:
+            self._evidence.until((0, 22))
+        else:
+            self._evidence.since((0, 23))
+
+    def _end_body(self) -> None:
+        """Add the entry whose value stood on lines of its own."""
+        if self._header is None:
+            return
+        (name, key, has_space), body = self._header, self._body
+        self._header = self._body = None
+        if type(body) is list:
+            self._add("hist", name, key, body)
+        elif body is None and has_space:
+            self._add("map", name, key, "")
+        elif body is None:
+            self._add("hist", name, key, [])  # a histogram that was zeroed
+        elif body[0] == "stack":
+            self._add("map", name, key, "\n" + "".join(_text(line) + "\n" for line in body[1]))
+        else:
+            self._evidence.since((0, 24))
+            self._add("tseries", name, key, body[1])
+
+    def _add(self, kind: MapType, name: str, key: str | None, value: Any) -> None:
+        """Add an entry to the printing that goes on, or begin another."""
+        self._end_body()
+        has_keys = key is not None
+        is_same = bool(self._entries) and (self._name, self._type, self._has_keys) == (name, kind, has_keys)
+        is_repeated = key is None or key in self._keys
+        if is_same and has_keys and is_repeated and self._is_final:
+            # Every map is printed once at the end: two keys that look alike.
+            first = next(place for place, (each, _) in enumerate(self._entries) if each == key)
+            self._doubtful |= {first, len(self._entries)}
+        elif not is_same or is_repeated:
+            self._flush()
+            self._name, self._type, self._has_keys = name, kind, has_keys
+        self._entries.append((key or "", value))
+        if key is not None:
+            self._keys.add(key)
+
+    def _flush(self) -> None:
+        """Tell the printing that went on until here."""
+        if not self._entries:
+            return
+        entries, doubtful = self._entries, frozenset(self._doubtful)
+        self._entries, self._keys, self._doubtful = [], set(), set()
+        self._listener.printed(
+            self._name,
+            PrintedMap(
+                self._type,
+                Pairs(entries) if self._has_keys else entries[0][1],
+                ", ",
+                has_keys=self._has_keys,
+                is_exact=True,
+                doubtful=doubtful,
+            ),
+        )
+
+
+def _bucket(line: bytes) -> dict[str, int] | None:
+    """Return the bucket of a histogram's row, bounds inclusive as in JSON; None for other lines."""
+    head, bar, _ = line.partition(b"|")
+    # Columns that are too narrow leave no space behind the label.
+    end = head.find(b")" if head[-60:].find(b")") >= 0 else b"]") + 1
+    count = head[end:].strip()
+    if not bar or not count.isdigit():
+        return None
+    bounds = hist_bounds(head[:end])
+    return None if bounds is None else {**bounds, "count": int(count)}
+
+
+def _key(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
+
+
+_text = _key

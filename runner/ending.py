@@ -1,0 +1,80 @@
+"""How a run ended: its window, and what is wrong with it whatever was traced."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from runner.bpftrace.diagnosis import lost_stacks, unattached_probes
+from runner.bpftrace.recording import rfc3339
+from runner.capture.encode import encode_text
+from runner.capture.quality import problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runner.bpftrace.recording import Recording
+    from runner.capture.document import EndedBy, Problem, Window
+    from runner.workload import Workload
+
+
+def window_of(
+    recording: Recording, ended_by: EndedBy, workload: Workload | None, *, is_recorded: bool = False
+) -> Window:
+    """Return when it was measured.
+
+    :param is_recorded: A recording was decoded again.
+    """
+    attached, ended = recording.attached, recording.ended
+    assert attached is not None
+    assert ended is not None
+    window: Window = {
+        "started_at": rfc3339(recording.started.wall),
+        "attached_at": rfc3339(attached.wall),
+        "ended_at": rfc3339(ended.wall),
+        "duration_seconds": round((ended.clock_ns - attached.clock_ns) / 1e9, 6),
+        "ended_by": ended_by,
+    }
+    if workload is not None:
+        window["workload"] = {
+            "argv": [encode_text(os.fsencode(word)) for word in workload.argv],
+            "exit_code": workload.exit_code,
+        }
+    if is_recorded:
+        window["recorded"] = True
+    return window
+
+
+def how_ended(exit_code: int | None) -> str:
+    """Return how a process ended, in words."""
+    return f"signal {-exit_code}" if exit_code is not None and exit_code < 0 else f"exit {exit_code}"
+
+
+def ending_problems(
+    recording: Recording, ended_by: EndedBy, workload: Workload | None, *, is_whole: bool
+) -> Iterator[Problem]:
+    """Say what is wrong with the run itself.
+
+    :param is_whole: bpftrace printed everything.
+    """
+    stderr = bytes(recording.stderr)
+    if not is_whole:
+        how = how_ended(recording.exit_code)
+        yield problem(
+            "output-incomplete",
+            None,
+            f"bpftrace ({how}) did not print its last map: what stands before it may be missing",
+        )
+    unattached = unattached_probes(stderr)
+    if unattached:
+        yield problem("probes-not-attached", len(unattached), f"not attached: {', '.join(unattached)}")
+    stacks = lost_stacks(stderr)
+    if stacks:
+        yield problem("stacks-lost", stacks, "bpftrace could not find stacks that it had stored")
+    code = workload.exit_code if workload is not None else 0
+    if ended_by == "workload" and code != 0:
+        yield problem(
+            "workload-failed",
+            None,
+            f"the command failed ({how_ended(code)}): this is not the load that was meant",
+        )
