@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-from typing import TYPE_CHECKING, Final
+import re
+from typing import TYPE_CHECKING
 
 from runner.bpftrace.evidence import Evidence
 from runner.bpftrace.foreign import ForeignOutput
 from runner.bpftrace.frame import END_MAP, LIMIT_MAP
 from runner.bpftrace.json_output import JsonReader
+from runner.bpftrace.messages import Messages
 from runner.bpftrace.output_format import format_of
 from runner.bpftrace.text_output import TextReader
-from runner.capture.encode import new_id
-from runner.capture.quality import grade
+from runner.capture.make import NOWHERE, new_capture
 from runner.errors import NotUnderstood
+from runner.rendered import MARK, capture_of, rendered_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
     from runner.bpftrace.output import Listener, Reader
     from runner.bpftrace.output_format import OutputFormat
     from runner.bpftrace.script import Script
-    from runner.capture.document import Capture, Message, Problem, Table
-
-SCHEMA: Final = "ebpf-recipe/capture/v1"
+    from runner.capture.document import Capture, Message
+    from runner.rendered import Rendered
 
 _HEAD = 1 << 16
 """Bytes after which the format is decided: what children and wrappers write before bpftrace is less."""
+
+_SAID = re.compile(rb'^(?!\{"type": "attached_probes"|Attach)[^\n]*\S[^\n]*\n', re.MULTILINE)
+"""A line that says something: what a program says of itself comes first."""
 
 
 def reader_for(form: OutputFormat, listener: Listener, evidence: Evidence, script: Script | None) -> Reader:
@@ -46,14 +49,19 @@ class Decoder:
         form: OutputFormat | None = None,
         version: tuple[int, int, int] | None = None,
         script: Script | None = None,
+        recipe: str | None = None,
         on_message: Callable[[Message], None] | None = None,
     ) -> None:
         """Begin; see `decode`."""
+        self._recipe = recipe
         self._form = form
         self._script = script
         self._messages: list[Message] = []
         self._evidence = Evidence.of(version) if version is not None else Evidence()
-        self._output = ForeignOutput(self._evidence, on_message or self._messages.append, script)
+        self._on_message = on_message or self._messages.append
+        self._output = ForeignOutput(self._evidence, self._on_message, script)
+        self._rendered: Rendered | None = None
+        self._recipe_output = Messages()
         self._reader: Reader | None = None
         self._head = bytearray()
 
@@ -77,11 +85,20 @@ class Decoder:
             self._open(is_all=True)
         assert self._reader is not None
         self._reader.close()
-        if self._form == "json" and not self._output.is_known:
+        if self._rendered is not None:
+            return self._recipe_capture(self._rendered)
+        if self._form == "json" and not self._output.is_known and not self._evidence.is_seen:
             raise self._refused("this is no output of bpftrace: it has no map and no message of its kinds")
         tables = self._output.tables()
-        problems = list(self._output.problems())
-        return foreign_capture(self._evidence, self._script, tables, problems, self._messages)
+        problems = list(self._output.problems(repaired=self._reader.repaired, doubtful=self._reader.doubtful))
+        first, last = self._evidence.first, self._evidence.last
+        return new_capture(
+            program=self._script.program if self._script is not None else None,
+            host={**NOWHERE, "bpftrace": str(self._evidence) if first == last else None},
+            tables=tables,
+            problems=problems,
+            messages=self._messages,
+        )
 
     def _open(self, *, is_all: bool) -> None:
         head = bytes(self._head)
@@ -90,9 +107,40 @@ class Decoder:
                 self._form = format_of(head, is_all=is_all)
             except NotUnderstood as error:
                 raise self._refused(error.message, error.hint) from error
-        if self._form is not None:
+        if self._form is None or (not is_all and not _SAID.search(head)):
+            return
+        self._rendered = rendered_of(head)
+        if self._rendered is None and MARK in head and not is_all:
+            return  # what the program says of itself goes on
+        self._check_recipe()
+        if self._rendered is not None:
+            # It says which release it was made for.
+            self._evidence = self._rendered.plan.bpftrace.evidence
+            self._reader = reader_for(self._form, self._recipe_output, self._evidence, None)
+        else:
             self._reader = reader_for(self._form, self._output, self._evidence, self._script)
-            self._reader.feed(head)
+        self._reader.feed(head)
+
+    def _check_recipe(self) -> None:
+        found = self._rendered.plan.loaded.recipe.id if self._rendered is not None else None
+        if self._recipe is None or found == self._recipe:
+            return
+        what = "of a program that was not rendered" if found is None else f"of {found}"
+        raise self._refused(
+            f"the output is {what}, not of {self._recipe}",
+            hint=f"`ebpf-recipe render {self._recipe}` makes programs whose output says what it is",
+        )
+
+    def _recipe_capture(self, rendered: Rendered) -> Capture:
+        messages = self._recipe_output
+        assert self._reader is not None
+        messages.repaired += self._reader.repaired
+        messages.settle(self._evidence.dialect)
+        capture = capture_of(rendered, messages, is_contradictory=self._evidence.is_contradictory)
+        for message in capture["messages"]:
+            self._on_message(message)
+        capture["messages"] = self._messages
+        return capture
 
     def _refused(self, message: str, hint: str | None = None) -> NotUnderstood:
         error = NotUnderstood(message, hint=hint)
@@ -106,59 +154,23 @@ def decode(
     form: OutputFormat | None = None,
     version: tuple[int, int, int] | None = None,
     script: Script | None = None,
+    recipe: str | None = None,
     on_message: Callable[[Message], None] | None = None,
 ) -> Capture:
     """Decode what a script printed on some bpftrace from 0.14 to 0.27, JSON or text.
+
+    What a rendered program of a recipe printed says so itself, and becomes that recipe's capture.
 
     :param chunks: The output, in pieces of any size.
     :param form: Its format, else it is found.
     :param version: The release that printed it, else as much as the output shows.
     :param script: The script, which settles how many parts a key has.
+    :param recipe: Refuse what is not of this recipe.
     :param on_message: Called with each message instead of keeping it in the capture: memory then does not
         grow with the number of messages.
     :raises NotUnderstood: It is no output of bpftrace.
     """
-    decoder = Decoder(form=form, version=version, script=script, on_message=on_message)
+    decoder = Decoder(form=form, version=version, script=script, recipe=recipe, on_message=on_message)
     for chunk in chunks:
         decoder.feed(chunk)
     return decoder.capture()
-
-
-def foreign_capture(
-    evidence: Evidence,
-    script: Script | None,
-    tables: list[Table],
-    problems: list[Problem],
-    messages: list[Message],
-) -> Capture:
-    """Return the capture of a script's output, of which nothing else is known."""
-    identity = new_id()
-    release = str(evidence) if evidence.first == evidence.last else None
-    return {
-        "schema": SCHEMA,
-        "id": identity,
-        "run_id": identity,
-        "recipe": None,
-        "parameters": {},
-        "target": {},
-        "program": None
-        if script is None
-        else {
-            "text": script.text,
-            "sha256": hashlib.sha256(script.text.encode(errors="surrogateescape")).hexdigest(),
-        },
-        "host": {
-            "hostname": None, "kernel": None, "arch": None, "cpus": None,
-            "bpftrace": release, "boot_id": None,
-        },
-        "window": {
-            "started_at": None, "attached_at": None, "ended_at": None,
-            "duration_seconds": None, "ended_by": None,
-        },
-        "quality": {"grade": grade(problems), "problems": problems},
-        "overhead": None,
-        "tables": tables,
-        "events": [],
-        "messages": messages,
-        "companions": [],
-    }  # fmt: skip

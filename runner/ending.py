@@ -19,20 +19,19 @@ if TYPE_CHECKING:
 
 
 def window_of(
-    recording: Recording, ended_by: EndedBy, workload: Workload | None, *, is_recorded: bool = False
+    recording: Recording, ended_by: EndedBy | None, workload: Workload | None, *, is_recorded: bool = False
 ) -> Window:
     """Return when it was measured.
 
     :param is_recorded: A recording was decoded again.
     """
-    attached, ended = recording.attached, recording.ended
-    assert attached is not None
-    assert ended is not None
+    started, attached, ended = recording.started, recording.attached, recording.ended
+    first = attached or started
     window: Window = {
-        "started_at": rfc3339(recording.started.wall),
-        "attached_at": rfc3339(attached.wall),
-        "ended_at": rfc3339(ended.wall),
-        "duration_seconds": round((ended.clock_ns - attached.clock_ns) / 1e9, 6),
+        "started_at": rfc3339(started.wall) if started.clock_ns else None,
+        "attached_at": rfc3339(attached.wall) if attached else None,
+        "ended_at": rfc3339(ended.wall) if ended else None,
+        "duration_seconds": round((ended.clock_ns - first.clock_ns) / 1e9, 6) if ended else None,
         "ended_by": ended_by,
     }
     if workload is not None:
@@ -51,7 +50,7 @@ def how_ended(exit_code: int | None) -> str:
 
 
 def ending_problems(
-    recording: Recording, ended_by: EndedBy, workload: Workload | None, *, is_whole: bool
+    recording: Recording, ended_by: EndedBy | None, workload: Workload | None, *, is_whole: bool
 ) -> Iterator[Problem]:
     """Say what is wrong with the run itself.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, cast
 
 from runner.attribution import attribute
 from runner.bpftrace.diagnosis import lost_in_all, warnings_of
@@ -13,8 +13,9 @@ from runner.bpftrace.messages import Messages, read_messages
 from runner.bpftrace.refusals import error_problems
 from runner.bpftrace.said import message_of
 from runner.bpftrace.tables import Context, decode_tables
-from runner.capture.encode import encode_text, new_id
-from runner.capture.quality import grade, problem
+from runner.capture.encode import encode_text
+from runner.capture.make import NOWHERE, new_capture
+from runner.capture.quality import problem
 from runner.ending import ending_problems, window_of
 from runner.errors import NotUnderstood
 from runner.recipe.parameters import TaskName, as_json
@@ -23,14 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from runner.bpftrace.recording import Recording
-    from runner.capture.document import Capture, EndedBy, Message, Overhead, Problem, Table
+    from runner.capture.document import Capture, EndedBy, Message, Overhead, Primary, Problem, Table
     from runner.host.sockets import Holder
     from runner.plan import Plan
     from runner.recipe.model import Recipe
     from runner.recipe.parameters import Value
     from runner.workload import Workload
-
-SCHEMA: Final = "ebpf-recipe/capture/v1"
 
 _LEAST_SAMPLES = 0.98
 _DEVIATIONS = 3
@@ -50,7 +49,7 @@ class Outcome:
 
     plan: Plan
     recording: Recording
-    ended_by: EndedBy
+    ended_by: EndedBy | None
     room: int
     problems: tuple[Problem, ...] = ()
     overhead: Overhead | None = None
@@ -58,6 +57,10 @@ class Outcome:
     holders: Mapping[int, tuple[Holder, ...]] = field(default_factory=dict)
     workload: Workload | None = None
     is_recorded: bool = False
+    messages: Messages | None = None
+    """What was printed, where it was read already."""
+    is_elsewhere: bool = False
+    """It ran on a host that had bpftrace alone: which one, and when probes were attached, is not known."""
 
     def capture(self) -> Capture:
         """Decode the capture.
@@ -74,7 +77,9 @@ class Outcome:
 def _capture(outcome: Outcome) -> Capture:
     plan, recording = outcome.plan, outcome.recording
     recipe = plan.loaded.recipe
-    messages = read_messages(bytes(recording.stdout), plan.bpftrace.evidence, recording.errors)
+    messages = outcome.messages or read_messages(
+        bytes(recording.stdout), plan.bpftrace.evidence, recording.errors
+    )
     declarations = [output.declaration() for output in recipe.outputs]
     end = messages.maps.get(END_MAP)
     is_whole = end is not None and end.value == recording.end_value
@@ -89,35 +94,28 @@ def _capture(outcome: Outcome) -> Capture:
         *_dropped_samples(outcome, tables),
         *_missing_ticks(outcome, tables),
     ]
-    identity = new_id()
-    facts = plan.facts
-    return {
-        "schema": SCHEMA,
-        "id": identity,
-        "run_id": identity,
-        "recipe": {
+    return new_capture(
+        recipe={
             "id": recipe.id,
             "digest": plan.loaded.digest,
             "variant": plan.program.variant.id,
             "variant_reason": plan.program.variant_reason,
-            "primary": recipe.primary.model_dump(),  # type: ignore[typeddict-item]
+            "primary": cast("Primary", recipe.primary.model_dump()),
         },
-        "parameters": _given_parameters(recipe, plan.values),
-        "target": {
+        parameters=_given_parameters(recipe, plan.values),
+        target={
             name: [value.json() for value in plan.values[name]]
             for name in recipe.target.honours
             if plan.values.get(name)
         },
-        "program": {"text": plan.program.text, "sha256": plan.program.sha256},
-        "host": facts.as_host(),
-        "window": window_of(recording, outcome.ended_by, outcome.workload, is_recorded=outcome.is_recorded),
-        "quality": {"grade": grade(problems), "problems": problems},
-        "overhead": outcome.overhead,
-        "tables": tables,
-        "events": [],
-        "messages": list(_other_messages(messages, recording)),
-        "companions": [],
-    }
+        program={"text": plan.program.text, "sha256": plan.program.sha256},
+        host={**NOWHERE, "bpftrace": plan.facts.bpftrace} if outcome.is_elsewhere else plan.facts.as_host(),
+        window=window_of(recording, outcome.ended_by, outcome.workload, is_recorded=outcome.is_recorded),
+        problems=problems,
+        overhead=outcome.overhead,
+        tables=tables,
+        messages=list(_other_messages(messages, recording)),
+    )
 
 
 def _dropped_samples(outcome: Outcome, tables: list[Table]) -> Iterator[Problem]:
@@ -138,9 +136,9 @@ def _dropped_samples(outcome: Outcome, tables: list[Table]) -> Iterator[Problem]
 def _missing_ticks(outcome: Outcome, tables: list[Table]) -> Iterator[Problem]:
     """Compare the program's intervals with the length of the window."""
     ticks, recording = outcome.plan.loaded.recipe.ticks, outcome.recording
-    if ticks is None or recording.attached is None or recording.ended is None:
+    if ticks is None or recording.ended is None:
         return
-    window_ms = (recording.ended.clock_ns - recording.attached.clock_ns) / 1e6
+    window_ms = (recording.ended.clock_ns - (recording.attached or recording.started).clock_ns) / 1e6
     # The last one may fall into the moment at which the window ends.
     expected = int(window_ms / ticks.milliseconds) - 1
     seen = _count_of(tables, ticks.table)

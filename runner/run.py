@@ -6,25 +6,22 @@ import math
 import mmap
 from typing import TYPE_CHECKING
 
-from runner.bpftrace.frame import frame_program
+from runner.bpftrace.frame import frame_program, row_maps
 from runner.bpftrace.json_output import read_message
 from runner.bpftrace.output import Pairs
+from runner.bpftrace.version import DEFAULT_MAP_KEYS
 from runner.host import processes
 from runner.outcome import Outcome
 from runner.trace import LIMIT_SPARE_SECONDS, Job, Watcher, trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from runner.bpftrace.elevation import Elevation
-    from runner.capture.declaration import TableDeclaration
     from runner.interrupts import Interrupts
     from runner.overhead import Extent
     from runner.plan import Plan
     from runner.workload import Workload
-
-DEFAULT_MAP_KEYS = 4096
-"""bpftrace's own max_map_keys, in every release."""
 
 _ROW_BYTES = 1280
 """Most that a row with a stack takes in bpftrace's buffer: 127 addresses and what is printed beside them."""
@@ -66,8 +63,8 @@ def execute(
     limit = None if duration_seconds is None else math.ceil(duration_seconds) + LIMIT_SPARE_SECONDS
     room = max_map_keys or recipe.max_map_keys
     declarations = [output.declaration() for output in recipe.outputs]
-    row_maps = _row_maps(declarations, plan)
-    if row_maps and buffer_pages is None:
+    rows = row_maps(declarations, plan.bpftrace.dialect)
+    if rows and buffer_pages is None:
         buffer_pages = _pages((room or DEFAULT_MAP_KEYS) * _ROW_BYTES)
     head, variables = plan.bpftrace.settings(max_map_keys=room, buffer_pages=buffer_pages)
     framed = frame_program(
@@ -75,7 +72,7 @@ def execute(
         head=head,
         runner=processes.own_pid_in_kernel(),
         scratch_maps=recipe.scratch_maps,
-        row_maps=row_maps,
+        row_maps=rows,
         progress_map=progress,
         limit_seconds=limit,
     )
@@ -110,13 +107,6 @@ def execute(
         holders=traced.holders,
         workload=workload,
     )
-
-
-def _row_maps(declarations: Sequence[TableDeclaration], plan: Plan) -> list[str]:
-    """Return the maps whose keys hold symbols that anybody may name, where printing a map damages them."""
-    if not plan.bpftrace.dialect.drops_spaces_of_keys:
-        return []
-    return [each.map for each in declarations if any(key.type == "user-stack" for key in each.keys)]
 
 
 def _pages(size: int) -> int:

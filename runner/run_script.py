@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,9 +10,9 @@ from runner.bpftrace.diagnosis import lost_in_all, warnings_of
 from runner.bpftrace.foreign import ForeignOutput
 from runner.bpftrace.json_output import error_of, read_message
 from runner.bpftrace.script_frame import Carrier, carrier_for, frame_script
-from runner.capture.encode import new_id
-from runner.capture.quality import grade, problem
-from runner.decode import SCHEMA, reader_for
+from runner.capture.make import new_capture
+from runner.capture.quality import problem
+from runner.decode import reader_for
 from runner.ending import ending_problems, window_of
 from runner.errors import TraceFailed
 from runner.host import processes
@@ -165,29 +164,17 @@ class _Live:
                 _of_script,
                 ending_problems(traced.recording, traced.ended_by, workload, is_whole=traced.is_whole),
             ),
-            *self._output.problems(lost_in_all(stderr)),
+            *self._output.problems(lost_in_all=lost_in_all(stderr), repaired=self._reader.repaired),
         ]
         for warning in warnings_of(stderr):
             self._hand_on({"type": "stderr", "text": warning})
-        identity = new_id()
-        text = plan.script.text
-        return {
-            "schema": SCHEMA,
-            "id": identity,
-            "run_id": identity,
-            "recipe": None,
-            "parameters": {"arguments": list(plan.arguments)} if plan.arguments else {},
-            "target": {},
-            "program": {
-                "text": text,
-                "sha256": hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest(),
-            },
-            "host": facts.as_host(),
-            "window": window_of(traced.recording, traced.ended_by, workload),
-            "quality": {"grade": grade(problems), "problems": problems},
-            "overhead": traced.overhead,
-            "tables": tables,
-            "events": [],
-            "messages": self._messages,
-            "companions": [],
-        }
+        return new_capture(
+            parameters={"arguments": list(plan.arguments)} if plan.arguments else {},
+            program=plan.script.program,
+            host=facts.as_host(),
+            window=window_of(traced.recording, traced.ended_by, workload),
+            problems=problems,
+            overhead=traced.overhead,
+            tables=tables,
+            messages=self._messages,
+        )

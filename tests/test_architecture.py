@@ -7,7 +7,7 @@ import pytest
 
 RUNNER = Path(__file__).parents[1] / "runner"
 LOWER = {"errors", "capture", "recipe", "host", "bpftrace", "workload", "plan", "run", "report", "replay"}
-LOWER |= {"outcome", "overhead", "interrupts", "decode", "run_script", "trace"}
+LOWER |= {"outcome", "overhead", "interrupts", "decode", "run_script", "trace", "rendered"}
 MAY_IMPORT = {
     "errors": set(),
     "capture": {"errors"},
@@ -55,7 +55,8 @@ MAY_IMPORT = {
         "ending",
         "decode",
     },
-    "decode": {"errors", "capture", "bpftrace"},
+    "rendered": {"errors", "capture", "recipe", "host", "bpftrace", "plan", "outcome"},
+    "decode": {"errors", "capture", "bpftrace", "rendered"},
     "replay": {"errors", "capture", "recipe", "host", "bpftrace", "plan", "outcome"},
     "report": {"errors", "capture"},
     "cli": LOWER,

@@ -21,6 +21,8 @@ class Evidence:
 
     first: Release = FIRST
     last: Release = LAST
+    is_seen: bool = False
+    """Something was seen that only bpftrace prints."""
     is_contradictory: bool = False
     """Something was seen that no release in between prints: the output of several, or not bpftrace's."""
 
@@ -31,6 +33,7 @@ class Evidence:
 
     def since(self, release: Release) -> None:
         """Take that something was seen which this release began to print."""
+        self.is_seen = True
         if release > self.last:
             self.is_contradictory = True
         else:
@@ -38,6 +41,7 @@ class Evidence:
 
     def until(self, release: Release) -> None:
         """Take that something was seen which this release was the last to print."""
+        self.is_seen = True
         if release < self.first:
             self.is_contradictory = True
         else:

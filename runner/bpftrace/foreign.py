@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from runner.bpftrace.foreign_tables import Doubts, LoopedRows, foreign_table
-from runner.bpftrace.frame import END_MAP, LIMIT_MAP
+from runner.bpftrace.frame import END_MAP, LIMIT_MAP, ROW_MARK, ROWS_END
 from runner.bpftrace.json_output import whole
 from runner.bpftrace.refusals import error_problems
 from runner.bpftrace.said import message_of
@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 
 _OWN_MAPS = (END_MAP, LIMIT_MAP)
 _ROW_PARTS = 3
+_STATEMENTS = frozenset(
+    {"printf", "time", "cat", "join", "syscall", "value", "lost_events", "errorf", "warnf"}
+    | {"benchmark_result", "benchmark_results", "test_result"}
+)
+"""bpftrace's words for what is no map."""
+
 _MOST_UNREADABLE = 20
 """Unreadable lines that are kept as messages; of the others the number is."""
 
@@ -56,6 +62,7 @@ class ForeignOutput:
         self._row_maps = row_maps
         self._looped: dict[str, list[tuple[Any, Any]]] = {}
         self._text_rows: dict[str, set[str]] = {}
+        self._row_lines: list[str] | None = None
         # Maps that were printed one behind the other, by name, as at the end: they may be that.
         self._latest: dict[str, PrintedMap] = {}
         self._last: dict[str, PrintedMap] = {}
@@ -87,13 +94,26 @@ class ForeignOutput:
         ):
             self._looped.setdefault(data[0], []).append((whole(data[1]), data[2]))
             return
-        if kind == "text" and data.startswith("(@") and data[1 : data.find(",")] in self._row_maps:
-            self._text_rows.setdefault(data[1 : data.find(",")], set()).add(data.removesuffix("\n"))
+        if kind == "text" and self._row_maps and self._took_row(data):
             return
-        self.is_known = self.is_known or kind != "text"
+        self.is_known = self.is_known or kind in _STATEMENTS
         if self._latest:
             self._hand_on()
         self._on_message(message_of(kind, data))
+
+    def _took_row(self, line: str) -> bool:
+        """Take a line of the rows that the program prints for our sake; return whether it is one."""
+        is_mark, is_end = line == f"{ROW_MARK}\n", line == f"{ROWS_END}\n"
+        if (is_mark or is_end) and self._row_lines is not None:
+            row = "".join(self._row_lines).removesuffix("\n")
+            self._text_rows.setdefault(row[1 : row.find(",")], set()).add(row)
+        if is_mark or is_end:
+            self._row_lines = [] if is_mark else None
+            return True
+        if self._row_lines is None:
+            return False
+        self._row_lines.append(line)
+        return True
 
     def lost(self, events: int) -> None:
         """Add to what was lost."""
@@ -141,10 +161,11 @@ class ForeignOutput:
         """Return the tables, at the end."""
         return [table for name in sorted(self._last) if (table := self._table(name, self._last[name]))]
 
-    def problems(self, lost_in_all: int = 0) -> Iterator[Problem]:
+    def problems(self, *, lost_in_all: int = 0, repaired: int = 0, doubtful: int = 0) -> Iterator[Problem]:
         """Say what is less than exact, once the tables are there.
 
         :param lost_in_all: What bpftrace says at its end of how much was lost.
+        :param repaired: Numbers that the reader restored, and `doubtful` lines that it could not.
         """
         doubts = self._doubts
         lost = max(self._lost, lost_in_all)
@@ -154,19 +175,22 @@ class ForeignOutput:
         full = sum(times for error, times in self._errors.items() if error.is_full_map)
         if full:
             yield problem("map-full", full, f"a map is full: at least {full} updates were refused")
-        if doubts.repaired:
-            yield problem("repaired", doubts.repaired, "what JSON prints damaged was restored exactly")
+        if doubts.repaired + repaired:
+            yield problem(
+                "repaired", doubts.repaired + repaired, "what JSON prints damaged was restored exactly"
+            )
         if doubts.spaces:
             yield problem("spaces-lost", doubts.spaces, f"keys of {doubts.spaces} rows may have had spaces")
         if doubts.parentheses:
             yield problem(
                 "parentheses-lost", doubts.parentheses, f"{doubts.parentheses} keys may have had parentheses"
             )
-        if doubts.ambiguous:
+        ambiguous = doubts.ambiguous + doubtful
+        if ambiguous:
             yield problem(
                 "rows-ambiguous",
-                doubts.ambiguous,
-                f"{doubts.ambiguous} rows can be read in more than one way (bpftrace {self._evidence})",
+                ambiguous,
+                f"{ambiguous} rows can be read in more than one way (bpftrace {self._evidence})",
             )
         if self._unreadable:
             yield problem("lines-unreadable", self._unreadable, f"{self._unreadable} lines cannot be read")

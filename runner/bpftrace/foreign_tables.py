@@ -219,6 +219,8 @@ def _exact_keys(looped: Sequence[tuple[Any, Any]], count: int) -> dict[tuple[str
 def _part(part: Any) -> KeyValue:
     if isinstance(part, str) and is_stack(part):
         return decode_stack(part)
+    if isinstance(part, str) and INTEGER.fullmatch(part) and abs(int(part)) >= _DOUBLE:
+        return int(part)
     return plain(part)  # type: ignore[no-any-return]
 
 
@@ -341,4 +343,6 @@ def _type(rows: Sequence[AnyRow], column: str) -> Any:
     kinds = {
         type(row["key"][column]) for row in rows if "ambiguous" not in row or row["key"][column] is not None
     }
-    return {bool: "boolean", int: "integer", str: "string"}.get(kinds.pop()) if len(kinds) == 1 else None
+    if kinds <= {str, dict}:
+        return "string" if kinds else None
+    return {bool: "boolean", int: "integer"}.get(kinds.pop()) if len(kinds) == 1 else None

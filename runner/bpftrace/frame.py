@@ -9,8 +9,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from runner.bpftrace.dialect import Dialect
+    from runner.capture.declaration import TableDeclaration
+
 END_MAP = "@zzzz_end"
 """bpftrace prints its maps in the order of their names: this one last, so what precedes it is whole."""
+
+ROW_MARK = "ebpf-recipe-row"
+"""In text, the line before each row that the program prints."""
+
+ROWS_END = "ebpf-recipe-rows-end"
+"""And the line behind the last one."""
 
 LIMIT_MAP = "@zzz_limit"
 """Printed only where bpftrace ended itself at the limit that the runner set it."""
@@ -71,6 +80,7 @@ def closing_probes(
     limit_seconds: int | None,
     row_maps: Iterable[str] = (),
     scratch_maps: Iterable[str] = (),
+    is_text: bool = False,
 ) -> str:
     """Return the probes that end bpftrace where nobody else does, and what is to be done at the end."""
     parts = []
@@ -79,8 +89,26 @@ def closing_probes(
         parts.append(f"\ntracepoint:sched:sched_process_exit /tid == {runner}/ {{ exit(); }}\n")
     if limit_seconds is not None:
         parts.append(f"\ninterval:s:{limit_seconds} {{ {LIMIT_MAP} = 1; exit(); }}\n")
-    last = [f'for ($row : {name}) {{ print(("{name}", $row.0, $row.1)); }}' for name in row_maps]
-    last += [f"clear({name});" for name in scratch_maps]
+    last = closing_statements(row_maps, scratch_maps, is_text=is_text)
     if last:
-        parts.append(f"\nEND {{ {' '.join(last)} }}\n")
+        parts.append(f"\nEND {{ {last} }}\n")
     return "".join(parts)
+
+
+def closing_statements(row_maps: Iterable[str], scratch_maps: Iterable[str], *, is_text: bool = False) -> str:
+    """Return what is to be done before the maps are printed.
+
+    :param is_text: bpftrace prints text, where a row may have several lines.
+    """
+    mark = f'printf("{ROW_MARK}\\n"); ' if is_text else ""
+    rows = [f'for ($row : {name}) {{ {mark}print(("{name}", $row.0, $row.1)); }}' for name in row_maps]
+    if rows and is_text:
+        rows.append(f'printf("{ROWS_END}\\n");')
+    return " ".join([*rows, *(f"clear({name});" for name in scratch_maps)])
+
+
+def row_maps(declarations: Iterable[TableDeclaration], dialect: Dialect) -> list[str]:
+    """Return the maps whose keys hold symbols that anybody may name, where printing a map damages them."""
+    if not dialect.drops_spaces_of_keys:
+        return []
+    return [each.map for each in declarations if any(key.type == "user-stack" for key in each.keys)]

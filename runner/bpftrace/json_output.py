@@ -70,6 +70,11 @@ class JsonReader:
         """Return how many numbers were read as hexadecimal."""
         return self._numbers.repaired
 
+    @property
+    def doubtful(self) -> int:
+        """Return how many lines may have hexadecimal counts or not."""
+        return self._numbers.doubtful
+
     def feed(self, chunk: bytes) -> None:
         """Read on."""
         said, loads = self._listener.said, orjson.loads

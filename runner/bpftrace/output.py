@@ -108,6 +108,14 @@ class Listener(Protocol):
 class Reader(Protocol):
     """Who reads bpftrace's output and tells a listener."""
 
+    @property
+    def repaired(self) -> int:
+        """Return how many numbers were printed in another form than they mean, and restored."""
+
+    @property
+    def doubtful(self) -> int:
+        """Return how many lines have numbers that mean another thing in another release."""
+
     def feed(self, chunk: bytes) -> None:
         """Read on."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runner.capture.declaration import Kind
+    from runner.capture.document import Program
 
 # Comments and texts, which may hold anything; a regular division never has two slashes.
 _OPAQUE = re.compile(r'//[^\n]*|/\*.*?(?:\*/|\Z)|"(?:\\.|[^"\\])*(?:"|\Z)', re.DOTALL)
@@ -57,6 +59,17 @@ class Script:
         self.maps: dict[str, MapUse] = {}
         for name, use in self._uses():
             self.maps[name] = _joined(self.maps[name], use) if name in self.maps else use
+
+    @property
+    def program(self) -> Program:
+        """Return the script as a capture has it."""
+        raw = self.text.encode(errors="surrogateescape")
+        return {"text": raw.decode(errors="replace"), "sha256": hashlib.sha256(raw).hexdigest()}
+
+    @property
+    def has_probes(self) -> bool:
+        """Whether there is anything to run."""
+        return "{" in self._code
 
     @property
     def prints_maps_at_the_end(self) -> bool:

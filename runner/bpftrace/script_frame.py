@@ -55,5 +55,10 @@ def frame_script(
         text = f"{script.text[:place]} {begin} {script.text[place:]}"
     else:
         text = f"{script.text}\nBEGIN {{ {begin} }}\n"
-    text += closing_probes(runner=runner, limit_seconds=limit_seconds, row_maps=carrier.row_maps)
+    text += closing_probes(
+        runner=runner,
+        limit_seconds=limit_seconds,
+        row_maps=carrier.row_maps,
+        is_text=carrier.form == "text",
+    )
     return FramedProgram(text, token, end_value)

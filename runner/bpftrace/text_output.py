@@ -41,6 +41,9 @@ _MOST_KEY_LINES = 4096
 class TextReader:
     """Reads `bpftrace -f text`, with what else was written to the same stream."""
 
+    repaired = 0
+    doubtful = 0
+
     def __init__(self, listener: Listener, evidence: Evidence, maps: Collection[str] | None = None) -> None:
         """Begin at the beginning of the output.
 
@@ -59,9 +62,12 @@ class TextReader:
         self._entries: list[tuple[str, Any]] = []
         self._keys: set[str] = set()
         self._doubtful: set[int] = set()
+        # Entries that could have been split elsewhere between key and value.
+        self._bracketed: set[int] = set()
         # The entry whose value follows on lines of its own, its key, and what those lines were so far.
         self._header: tuple[str, str | None, bool] | None = None
         self._body: Any = None
+        self._is_header_doubtful = False
         # The lines of a key that is not closed.
         self._key_lines: list[bytes] = []
         self._blanks = 0
@@ -209,11 +215,13 @@ class TextReader:
         """Split an entry where its key ends."""
         first = line.find(b"]: ", start)
         last = line.rfind(b"]: ", start)
-        if first < 0:
+        if line.endswith(b"]:"):
+            # With a key of that look the entry is another; a histogram on the next lines settles it.
             self._read_value(name, _key(line[start:-2]), b"", has_space=False)
+            self._is_header_doubtful = first >= 0
             return
         is_doubtful = first != last
-        place = last if _INTEGER.fullmatch(line, last + 3) else first
+        place = last if _is_plain(line[last + 3 :]) else first
         key, value = _key(line[start:place]), line[place + 3 :]
         following = name.encode() + b"["
         if following in value and self._evidence.may_be_before((0, 24)):
@@ -229,7 +237,7 @@ class TextReader:
             return
         self._read_value(name, key, value, has_space=True)
         if is_doubtful and self._entries:
-            self._doubtful.add(len(self._entries) - 1)
+            self._bracketed.add(len(self._entries) - 1)
 
     def _read_value(self, name: str, key: str | None, value: bytes, *, has_space: bool) -> None:
         if not value:
@@ -295,6 +303,7 @@ class TextReader:
         if self._header is None:
             return
         (name, key, has_space), body = self._header, self._body
+        is_doubtful, self._is_header_doubtful = self._is_header_doubtful and body is None, False
         self._header = self._body = None
         if type(body) is list:
             self._add("hist", name, key, body)
@@ -307,6 +316,8 @@ class TextReader:
         else:
             self._evidence.since((0, 24))
             self._add("tseries", name, key, body[1])
+        if is_doubtful:
+            self._doubtful.add(len(self._entries) - 1)
 
     def _add(self, kind: MapType, name: str, key: str | None, value: Any) -> None:
         """Add an entry to the printing that goes on, or begin another."""
@@ -329,8 +340,13 @@ class TextReader:
         """Tell the printing that went on until here."""
         if not self._entries:
             return
-        entries, doubtful = self._entries, frozenset(self._doubtful)
-        self._entries, self._keys, self._doubtful = [], set(), set()
+        entries, bracketed = self._entries, self._bracketed
+        # A map's values are all of one type: where another entry has that of these, they were split right.
+        types = {type(value) for place, (_, value) in enumerate(entries) if place not in bracketed}
+        doubtful = self._doubtful | {
+            place for place in bracketed if not types & {type(entries[place][1])} & {int, dict}
+        }
+        self._entries, self._keys, self._doubtful, self._bracketed = [], set(), set(), set()
         self._listener.printed(
             self._name,
             PrintedMap(
@@ -339,7 +355,7 @@ class TextReader:
                 ", ",
                 has_keys=self._has_keys,
                 is_exact=True,
-                doubtful=doubtful,
+                doubtful=frozenset(doubtful),
             ),
         )
 
@@ -354,6 +370,11 @@ def _bucket(line: bytes) -> dict[str, int] | None:
         return None
     bounds = hist_bounds(head[:end])
     return None if bounds is None else {**bounds, "count": int(count)}
+
+
+def _is_plain(value: bytes) -> bool:
+    """Whether a value is a number or statistics, and not a text that may be anything."""
+    return bool(_INTEGER.fullmatch(value) or _STATS.fullmatch(value) or _STATS_RECORD.fullmatch(value))
 
 
 def _key(raw: bytes) -> str:

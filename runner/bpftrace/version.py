@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from runner.bpftrace.output_format import OutputFormat
 
+DEFAULT_MAP_KEYS = 4096
+"""bpftrace's own max_map_keys, in every release."""
+
 ENVIRONMENT_VARIABLE = "EBPF_RECIPE_BPFTRACE"
 OLDEST = (0, 17)
 """The oldest release that this product is tested with."""

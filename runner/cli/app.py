@@ -9,6 +9,7 @@ import typer
 from runner import __version__
 from runner.cli.decode import decode_output
 from runner.cli.list import list_recipes
+from runner.cli.render import RenderGroup
 from runner.cli.report import report_capture
 from runner.cli.run import RunGroup
 from runner.cli.schema import print_schema
@@ -49,6 +50,16 @@ app.add_typer(
         no_args_is_help=True,
         rich_markup_mode=None,
         subcommand_metavar="RECIPE [OPTIONS] [-- COMMAND ...]",
+    )
+)
+app.add_typer(
+    typer.Typer(
+        cls=RenderGroup,
+        name="render",
+        help="Print the program for a host that has bpftrace alone.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        subcommand_metavar="RECIPE [OPTIONS]",
     )
 )
 app.command("decode")(decode_output)

@@ -58,6 +58,9 @@ def decode_output(
             metavar="FILE", readable=False, help="The script: it settles what the keys of maps are."
         ),
     ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(metavar="ID", help="Refuse what is not of this recipe's rendered program.")
+    ] = None,
     form: Annotated[
         Format,
         typer.Option(
@@ -80,7 +83,7 @@ def decode_output(
     with Interrupts() as interrupts:
         interrupts.raise_from_now_on()
         try:
-            _decode(path, version, source, known, form, destination)
+            _decode(path, version, source, known, recipe, form, destination)
         except NotUnderstood as error:
             if str(path) == "-" and error.raw:
                 error.hint = "; ".join(
@@ -92,15 +95,18 @@ def decode_output(
 def read_script(path: Path) -> Script:
     """Read a script.
 
-    :raises ValueRefused: It cannot be read.
+    :raises ValueRefused: It cannot be read, or is none.
     """
     from runner.bpftrace.script import Script
     from runner.errors import ValueRefused
 
     try:
-        return Script(path.read_bytes().decode(errors="surrogateescape"))
+        script = Script(path.read_bytes().decode(errors="surrogateescape"))
     except OSError as error:
         raise ValueRefused(f"{path}: {error.strerror}") from error
+    if not script.has_probes:
+        raise ValueRefused(f"{path} has no probe: it is no bpftrace script")
+    return script
 
 
 def _decode(
@@ -108,6 +114,7 @@ def _decode(
     version: tuple[int, int, int] | None,
     source: Input,
     script: Script | None,
+    recipe: str | None,
     form: Format,
     destination: Destination,
 ) -> None:
@@ -117,7 +124,7 @@ def _decode(
     on_terminal = destination.path is None and sys.stdout.isatty()
 
     def decoder(on_message: Callable[[Message], None]) -> Decoder:
-        return Decoder(form=given, version=version, script=script, on_message=on_message)
+        return Decoder(form=given, version=version, script=script, recipe=recipe, on_message=on_message)
 
     if form is Format.JSONL:
         destination.write_pieces(_lines(path, decoder))

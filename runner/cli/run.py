@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 
+from runner.cli.recipe_command import WORKLOAD, WorkloadCommand, recipe_command
 from runner.recipe.catalogue import find_recipe, recipe_ids
-from runner.recipe.parameters import PARAMETER_TYPES, TARGET_FILTERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from runner.overhead import Extent
     from runner.plan import Plan
     from runner.recipe.load import LoadedRecipe
-    from runner.recipe.parameters import ParameterType, Value
     from runner.workload import Workload
 
 DEFAULT_DURATION = "10s"
@@ -33,7 +31,6 @@ _EXCLUDES = {
     "--dry-run": ("--replay", "--record", "--output", "-- COMMAND", "--sudo"),
     "--replay": ("--record", "-- COMMAND", "--sudo", "--duration"),
 }
-WORKLOAD = "ebpf-recipe.workload"
 
 
 class Format(StrEnum):
@@ -70,86 +67,13 @@ class RunGroup(TyperGroup):
             return script_command(Path(cmd_name))
         if cmd_name.startswith("-") or (ctx.resilient_parsing and cmd_name not in recipe_ids()):
             return None
-        return _command(find_recipe(cmd_name))
-
-
-class WorkloadCommand(TyperCommand):
-    """A command that keeps what stands behind `--` apart: nothing else may be a stray word."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the options; leave the workload in the context."""
-        if "--" in args:
-            place = args.index("--")
-            ctx.meta[WORKLOAD] = args[place + 1 :]
-            args = args[:place]
-        return super().parse_args(ctx, args)
-
-
-def _command(loaded: LoadedRecipe) -> Any:
-    recipe = loaded.recipe
-    options = {
-        parameter.name: _option(
-            parameter.name,
-            PARAMETER_TYPES[parameter.type],
-            parameter.description,
-            repeatable=parameter.repeatable,
+        return recipe_command(
+            find_recipe(cmd_name),
+            _common_options,
+            _run,
+            cls=WorkloadCommand,
+            options_metavar="[OPTIONS] [-- COMMAND ...]",
         )
-        for parameter in recipe.parameters
-    }
-    for name, kind in TARGET_FILTERS.items():
-        honoured = recipe.target.honours.get(name)
-        options[name] = _option(
-            name, kind, f"Only {honoured or kind.range}.", repeatable=True, hidden=honoured is None
-        )
-
-    def invoke(ctx: typer.Context, **given: Any) -> None:
-        texts = {name: tuple(given.pop(_python_name(name)) or ()) for name in options}
-        _run(loaded, texts, workload_argv=ctx.meta.get(WORKLOAD), **given)
-
-    first = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
-    own = [
-        inspect.Parameter(
-            _python_name(name), inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=None
-        )
-        for name, annotation in options.items()
-    ]
-    common = [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for parameter in inspect.signature(_common_options, eval_str=True).parameters.values()
-    ]
-    invoke.__signature__ = inspect.Signature([first, *own, *common])  # type: ignore[attr-defined]
-    invoke.__annotations__ = {p.name: p.annotation for p in (first, *own, *common)}
-    summary = " ".join(recipe.description.split())
-    one = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    one.command(
-        recipe.id,
-        cls=WorkloadCommand,
-        short_help=recipe.title,
-        help=summary,
-        epilog=f"`ebpf-recipe show {recipe.id}` says what the tables mean, and the caveats.",
-        options_metavar="[OPTIONS] [-- COMMAND ...]",
-    )(invoke)
-    return typer.main.get_command(one)
-
-
-def _python_name(option: str) -> str:
-    return f"given_{option.replace('-', '_')}"
-
-
-def _option(
-    name: str, kind: ParameterType, description: str, *, repeatable: bool, hidden: bool = False
-) -> Any:
-    again = ", may be repeated" if repeatable else ""
-    return Annotated[
-        list[str] | None,
-        typer.Option(
-            f"--{name}",
-            metavar=kind.metavar,
-            help=f"{description} [{kind.range}{again}]",
-            hidden=hidden,
-            show_default=False,
-        ),
-    ]
 
 
 def _common_options(
@@ -224,10 +148,10 @@ def _common_options(
 
 
 def _run(
+    ctx: typer.Context,
     loaded: LoadedRecipe,
     texts: Mapping[str, tuple[str, ...]],
     *,
-    workload_argv: list[str] | None,
     duration: str | None,
     form: Format,
     output: Path | None,
@@ -247,9 +171,11 @@ def _run(
     from runner.errors import ValueRefused
     from runner.interrupts import Interrupts
     from runner.recipe.durations import parse_duration
+    from runner.recipe.given import parse_given
     from runner.recipe.parameters import parse_count, parse_power
     from runner.workload import Workload
 
+    workload_argv: list[str] | None = ctx.meta.get(WORKLOAD)
     check_combination(
         {
             "--dry-run": dry_run,
@@ -265,7 +191,7 @@ def _run(
         raise typer.BadParameter("a run lasts as long as its COMMAND or for a --duration, not both")
     if workload_argv == []:
         raise typer.BadParameter("there is no COMMAND behind --")
-    values = _parse(loaded, texts)
+    values = parse_given(loaded.recipe, texts)
     seconds = (
         None
         if workload_argv
@@ -324,24 +250,6 @@ def check_combination(given: Mapping[str, bool]) -> None:
         for other in others:
             if given.get(first) and given.get(other):
                 raise typer.BadParameter(f"{first} and {other} do not go together")
-
-
-def _parse(loaded: LoadedRecipe, texts: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[Value, ...]]:
-    """Parse every value; refuse a filter that the recipe cannot honour truthfully."""
-    from runner.errors import ValueRefused
-    from runner.recipe.parameters import parse_values
-
-    recipe = loaded.recipe
-    types = {p.name: PARAMETER_TYPES[p.type] for p in recipe.parameters} | dict(TARGET_FILTERS)
-    single = {p.name for p in recipe.parameters if not p.repeatable}
-    values = {}
-    for name, given in texts.items():
-        if given and name in recipe.target.refuses:
-            raise ValueRefused(f"{recipe.id} cannot honour --{name}: {recipe.target.refuses[name]}")
-        if name in single and len(given) > 1:
-            raise ValueRefused(f"--{name} takes one value, {len(given)} were given")
-        values[name] = parse_values(name, types[name], given)
-    return values
 
 
 def elevation_for(password_descriptor: int | None) -> Elevation | None:

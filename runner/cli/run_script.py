@@ -9,15 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from runner.cli.run import (
-    DEFAULT_DURATION,
-    WORKLOAD,
-    Measured,
-    WorkloadCommand,
-    check_combination,
-    elevation_for,
-    finish,
-)
+from runner.cli.recipe_command import WORKLOAD, WorkloadCommand
+from runner.cli.run import DEFAULT_DURATION, Measured, check_combination, elevation_for, finish
 
 if TYPE_CHECKING:
     from collections.abc import Callable

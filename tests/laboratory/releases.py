@@ -29,6 +29,12 @@ def missing() -> list[str]:
     return [suite for suite in SUITES if not (_CACHE / suite / "bpftrace").exists()]
 
 
+def tools_of(path: str) -> list[Path]:
+    """Return the scripts that Debian ships with a bpftrace."""
+    root = Path("/") if Path(path).parent in (Path("/usr/bin"), Path("/bin")) else Path(path).parent / "root"
+    return sorted((root / "usr/sbin").glob("*.bt"))
+
+
 def release_of(path: str) -> str:
     """Return the release of a bpftrace, such as 0.23.2."""
     answer = subprocess.run([path, "--version"], capture_output=True, text=True, check=True)

@@ -1,0 +1,122 @@
+"""`ebpf-recipe render RECIPE`: the program for a host that has bpftrace and nothing of ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from runner.cli.recipe_command import recipe_command
+from runner.recipe.catalogue import find_recipe, recipe_ids
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runner.host.facts import HostFacts
+    from runner.recipe.load import LoadedRecipe
+
+
+class RenderGroup(TyperGroup):
+    """The recipes as commands, each made when it is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        """Return the ids of all recipes."""
+        return recipe_ids()
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return the command of a recipe.
+
+        :raises ValueRefused: There is no such recipe, or it has mistakes.
+        """
+        if cmd_name.startswith("-") or (ctx.resilient_parsing and cmd_name not in recipe_ids()):
+            return None
+        return recipe_command(find_recipe(cmd_name), _common_options, _render, options_metavar="[OPTIONS]")
+
+
+def _common_options(
+    host: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FACTS.json", readable=False, help="For the host with these facts. [default: this host]"
+        ),
+    ] = None,
+    facts: Annotated[
+        bool, typer.Option("--facts", help="Print the facts about this host that --host takes elsewhere.")
+    ] = False,
+    facts_script: Annotated[
+        bool, typer.Option("--facts-script", help="Print a shell script that prints them, for any host.")
+    ] = False,
+    bpftrace: Annotated[str | None, typer.Option(metavar="PATH", help="This host's bpftrace.")] = None,
+    max_map_keys: Annotated[
+        str | None, typer.Option(metavar="N", help="Room for keys in each map. [1 to 10000000]")
+    ] = None,
+    buffer_pages: Annotated[
+        str | None, typer.Option(metavar="N", help="Pages of the buffer for what is printed. [a power of 2]")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", readable=False, help="Write to a file.")
+    ] = None,
+) -> None:
+    """Carry the options that every recipe has."""
+
+
+def _render(
+    ctx: typer.Context,
+    loaded: LoadedRecipe,
+    texts: Mapping[str, tuple[str, ...]],
+    *,
+    host: Path | None,
+    facts: bool,
+    facts_script: bool,
+    bpftrace: str | None,
+    max_map_keys: str | None,
+    buffer_pages: str | None,
+    output: Path | None,
+) -> None:
+    from runner.cli.output import Destination
+    from runner.host.facts_file import encode_facts
+    from runner.host.facts_file import facts_script as script_for
+    from runner.recipe.parameters import parse_count, parse_power
+    from runner.rendered import render_for_node
+
+    del ctx
+    if facts + facts_script + (host is not None) > 1:
+        raise typer.BadParameter("--host, --facts and --facts-script do not go together")
+    room = parse_count("--max-map-keys", max_map_keys) if max_map_keys is not None else None
+    pages = parse_power("--buffer-pages", buffer_pages) if buffer_pages is not None else None
+    destination = Destination(output)
+    if facts_script:
+        probes = {guard.probe for guard in loaded.recipe.guards() if guard.probe is not None}
+        destination.write(script_for(loaded.recipe.id, probes).encode())
+        return
+    known = _facts_of(host) if host is not None else _own_facts(loaded, bpftrace)
+    if facts:
+        destination.write(encode_facts(known))
+        return
+    text = render_for_node(loaded, texts, known, max_map_keys=room, buffer_pages=pages)
+    destination.write(text.encode())
+
+
+def _own_facts(loaded: LoadedRecipe, bpftrace: str | None) -> HostFacts:
+    from runner.bpftrace.version import find_bpftrace
+    from runner.plan import host_facts
+
+    return host_facts(loaded.recipe.guards(), find_bpftrace(bpftrace))
+
+
+def _facts_of(path: Path) -> HostFacts:
+    """Read facts.
+
+    :raises NotUnderstood: The file holds none.
+    """
+    from runner.errors import NotUnderstood
+    from runner.host.facts_file import decode_facts
+    from runner.rendered import features_of
+
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise NotUnderstood(f"{path}: {error.strerror}") from error
+    return decode_facts(raw, features_of, str(path))

@@ -1,0 +1,109 @@
+"""Facts about a host as a file: written on one host, by us or by a shell script, and used on another."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from pydantic import TypeAdapter, ValidationError
+
+from runner.errors import NotUnderstood
+from runner.host.facts import HostFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+SCHEMA = "ebpf-recipe/facts/v1"
+
+_FACTS = TypeAdapter(HostFacts)
+
+
+def encode_facts(facts: HostFacts) -> bytes:
+    """Return facts as JSON. What a release of bpftrace can do follows from its version."""
+    document = asdict(facts)
+    del document["bpftrace_features"]
+    return orjson.dumps(
+        {"schema": SCHEMA, **document}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+    )
+
+
+def decode_facts(raw: bytes, features_of: Callable[[str], frozenset[str]], name: str) -> HostFacts:
+    """Return the facts of a file.
+
+    :param features_of: What a release of bpftrace can do, by its version.
+    :param name: Of the file, for messages.
+    :raises NotUnderstood: It holds none.
+    """
+    try:
+        document: Any = orjson.loads(raw)
+        if not isinstance(document, dict) or document.pop("schema", None) != SCHEMA:
+            raise ValueError(f"its schema is not {SCHEMA}")
+        document["bpftrace_features"] = features_of(str(document.get("bpftrace")))
+        return _FACTS.validate_python(document)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise NotUnderstood(f"{name} holds no facts about a host: {where}: {first['msg']}") from error
+    except ValueError as error:
+        raise NotUnderstood(f"{name} holds no facts about a host: {error}") from error
+
+
+_SCRIPT = r"""#!/bin/sh
+# Prints facts about this host as JSON, for `ebpf-recipe render {recipe} --host FILE` elsewhere.
+# Needs root for tracefs, bpftrace, and nothing else.
+set -eu
+tracefs=/sys/kernel/tracing
+[ -d "$tracefs/events" ] || tracefs=/sys/kernel/debug/tracing
+if [ ! -d "$tracefs/events" ]; then
+    echo "tracefs cannot be read: run it as root, or mount -t tracefs tracefs /sys/kernel/tracing" >&2
+    exit 1
+fi
+version=$("${{BPFTRACE:-bpftrace}}" --version | sed -n 's/.*bpftrace v\([0-9.]*\).*/\1/p')
+case $version in *.*.*) ;; *) version=$version.0 ;; esac
+if [ "$(printf '\1\0' | od -An -tu2 | tr -d ' ')" = 1 ]; then order=little; else order=big; fi
+if [ -r /sys/kernel/btf/vmlinux ]; then btf=true; else btf=false; fi
+
+tracepoint() {{
+    if [ -r "$tracefs/events/$1/$2/format" ]; then
+        fields=$(sed -n 's/^\tfield:\(.*\);\toffset:.*/\1/p' "$tracefs/events/$1/$2/format" |
+            sed -e 's/\[.*//' -e 's/.*[^A-Za-z0-9_]//' | grep -v '^common_' |
+            sed 's/.*/"&"/' | paste -s -d , -)
+        printf '"tracepoint:%s:%s": [%s]' "$1" "$2" "$fields"
+    else
+        printf '"tracepoint:%s:%s": null' "$1" "$2"
+    fi
+}}
+kprobe() {{
+    found=null
+    if [ -e /sys/bus/event_source/devices/kprobe ]; then
+        if [ -r "$tracefs/available_filter_functions" ]; then
+            if grep -q "^$2\( \|\$\)" "$tracefs/available_filter_functions"; then found='[]'; fi
+        elif grep -q " [tT] $2\$" /proc/kallsyms; then found='[]'; fi
+    fi
+    printf '"%s:%s": %s' "$1" "$2" "$found"
+}}
+
+printf '{{"schema": "{schema}", "hostname": "%s", "kernel": "%s", "arch": "%s",\n' \
+    "$(uname -n)" "$(uname -r)" "$(uname -m)"
+printf ' "cpus": %s, "boot_id": "%s", "byteorder": "%s", "btf": %s, "bpftrace": "%s",\n' \
+    "$(getconf _NPROCESSORS_ONLN)" "$(cat /proc/sys/kernel/random/boot_id)" "$order" "$btf" "$version"
+printf ' "probes": {{'
+{probes}
+printf '}}}}\n'
+"""
+
+
+def facts_script(recipe: str, probes: Iterable[str]) -> str:
+    """Return a POSIX shell script that prints the facts, for a host that has bpftrace and nothing of ours.
+
+    :param probes: What the recipe's guards ask for.
+    """
+    lines = []
+    for probe in sorted(probes):
+        kind, *rest = probe.split(":")
+        call = ["tracepoint", *rest] if kind == "tracepoint" else ["kprobe", kind, *rest]
+        lines.append(shlex.join(call))
+    separator = "\nprintf ',\\n            '\n"
+    return _SCRIPT.format(recipe=recipe, schema=SCHEMA, probes=separator.join(lines) or ":")

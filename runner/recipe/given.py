@@ -1,0 +1,34 @@
+"""What was given for a recipe's parameters and target filters, parsed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runner.errors import ValueRefused
+from runner.recipe.parameters import PARAMETER_TYPES, TARGET_FILTERS, parse_values
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runner.recipe.model import Recipe
+    from runner.recipe.parameters import Value
+
+
+def parse_given(recipe: Recipe, texts: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[Value, ...]]:
+    """Parse every value; refuse a filter that the recipe cannot honour truthfully.
+
+    :param texts: What was given, by the names of parameters and target filters.
+    :raises ValueRefused: Naming the option, the value and what it may be.
+    """
+    types = {p.name: PARAMETER_TYPES[p.type] for p in recipe.parameters} | dict(TARGET_FILTERS)
+    single = {p.name for p in recipe.parameters if not p.repeatable}
+    values = {}
+    for name, given in texts.items():
+        if name not in types:
+            raise ValueRefused(f"{recipe.id} has no --{name}")
+        if given and name in recipe.target.refuses:
+            raise ValueRefused(f"{recipe.id} cannot honour --{name}: {recipe.target.refuses[name]}")
+        if name in single and len(given) > 1:
+            raise ValueRefused(f"--{name} takes one value, {len(given)} were given")
+        values[name] = parse_values(name, types[name], given)
+    return values
