@@ -11,6 +11,9 @@ FIRST = (0, 14)
 
 LAST = (0, 27)
 
+PROVEN = ((0, 17), (0, 23), (0, 27))
+"""Releases whose own output was read and checked; of the others the shapes are known from their source."""
+
 Release = tuple[int, int]
 """Major and minor version."""
 
@@ -59,6 +62,11 @@ class Evidence:
     def dialect(self) -> Dialect:
         """Return the dialect of the newest release that is possible."""
         return dialect_of((*self.last, 0))
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether a release whose output was checked is among the possible ones."""
+        return any(self.first <= release <= self.last for release in PROVEN)
 
     def __str__(self) -> str:
         """Return the releases for people."""

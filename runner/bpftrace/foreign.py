@@ -196,6 +196,10 @@ class ForeignOutput:
             yield problem("lines-unreadable", self._unreadable, f"{self._unreadable} lines cannot be read")
         if self._cut_bytes is not None:
             yield problem("output-cut", self._cut_bytes, "the output ends in the middle of a line")
+        if not self._evidence.is_proven:
+            yield problem(
+                "release-unproven", None, f"bpftrace {self._evidence}: its shapes are known from its source"
+            )
         if self._evidence.is_contradictory:
             yield problem("release-unclear", None, "no release of bpftrace prints all of this")
 

@@ -7,6 +7,7 @@ text of several lines ends nowhere. What can be read in more than one way is tol
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from runner.bpftrace.labels import hist_bounds
@@ -14,13 +15,17 @@ from runner.bpftrace.lines import Lines
 from runner.bpftrace.output import ErrorMessage, Pairs, PrintedMap
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from runner.bpftrace.evidence import Evidence
     from runner.bpftrace.output import Listener, MapType
 
 _ENTRY = re.compile(rb"(@[A-Za-z0-9_]*)(\[|: ?)")
 _INTEGER = re.compile(rb"0|-?[1-9]\d{0,19}")
+_USUAL = re.compile(
+    rb"(@[A-Za-z0-9_]*)\[([^\]]*)\]: "
+    rb"(?:(0|-?[1-9]\d{0,19})|count (-?\d+), average (-?\d+), total (-?\d+))"
+)
 _STATS = re.compile(rb"count (-?\d+), average (-?\d+), total (-?\d+)")
 _STATS_RECORD = re.compile(rb"\{ \.count = (-?\d+), \.average = (-?\d+), \.total = (-?\d+) \}")
 _FRAME = re.compile(rb"(?: {8}|\t)\S.*|[0-9a-f]{6,16}|[0-9a-f]{40} 0x[0-9a-f]+")
@@ -59,6 +64,7 @@ class TextReader:
         self._name = ""
         self._type: MapType = "map"
         self._has_keys = False
+        self._raw_name = b""
         self._entries: list[tuple[str, Any]] = []
         self._keys: set[str] = set()
         self._doubtful: set[int] = set()
@@ -77,15 +83,41 @@ class TextReader:
 
     def feed(self, chunk: bytes) -> None:
         """Read on."""
-        for line in self._lines.feed(chunk):
-            if type(self._body) is list and line.endswith(b"|"):
-                bucket = _bucket(line)
+        lines = self._lines.feed(chunk)
+        for line in lines:
+            # What there is most of without a detour: rows of histograms, numbers and statistics with keys.
+            body = self._body
+            if type(body) is list:
+                bucket = _usual_bucket(line) or _bucket(line)
                 if bucket is not None:
-                    self._body.append(bucket)
-                    self._position += len(line) + 1
+                    body.append(bucket)
+                    continue
+            elif self._header is None and not self._told and not self._key_lines:
+                usual = _USUAL.fullmatch(line)
+                if usual is not None and self._took_usual(usual):
                     continue
             self._read(line)
-            self._position += len(line) + 1
+        self._position += sum(map(len, lines)) + len(lines)
+
+    def _took_usual(self, entry: re.Match[bytes]) -> bool:
+        """Add one more entry to the printing that goes on; return whether it is that."""
+        name, raw, number, count, average, total = entry.groups()
+        key = raw.decode("utf-8", "surrogateescape")
+        if (
+            name != self._raw_name
+            or key in self._keys
+            or self._type != ("stats" if number is None else "map")
+        ):
+            return False
+        value = (
+            {"count": int(count), "average": int(average), "total": int(total)}
+            if number is None
+            else int(number)
+        )
+        self._blanks = 0
+        self._entries.append((key, value))
+        self._keys.add(key)
+        return True
 
     def close(self) -> None:
         """Read what stands behind the last newline, and tell the map that goes on."""
@@ -136,10 +168,13 @@ class TextReader:
             # A text with a newline in it goes on like this.
             self._doubtful.add(len(self._entries) - 1)
         self._flush()
-        if _TOLD.fullmatch(line):
+        if (b": WARNING: " in line or b": ERROR: " in line) and _TOLD.fullmatch(line):
             self._told = [line]
             return
         self._is_final = False
+        if not line.startswith((b"Attach", b"Lost ")):
+            self._listener.said("text", line.decode("utf-8", "surrogateescape") + "\n")
+            return
         lost = _LOST.fullmatch(line)
         attached = _ATTACHED.fullmatch(line)
         if lost is not None:
@@ -332,6 +367,8 @@ class TextReader:
         elif not is_same or is_repeated:
             self._flush()
             self._name, self._type, self._has_keys = name, kind, has_keys
+            # Only what has keys goes on in the usual way.
+            self._raw_name = name.encode() if has_keys else b""
         self._entries.append((key or "", value))
         if key is not None:
             self._keys.add(key)
@@ -347,6 +384,7 @@ class TextReader:
             place for place in bracketed if not types & {type(entries[place][1])} & {int, dict}
         }
         self._entries, self._keys, self._doubtful, self._bracketed = [], set(), set(), set()
+        self._raw_name = b""
         self._listener.printed(
             self._name,
             PrintedMap(
@@ -358,6 +396,24 @@ class TextReader:
                 doubtful=frozenset(doubtful),
             ),
         )
+
+
+_LABEL, _COUNT, _BAR = slice(16), slice(16, 24), slice(24, 26)
+"""Columns of a histogram's row, where its label and count are not too wide for them."""
+
+
+@lru_cache(maxsize=4096)
+def _usual_bounds(column: bytes) -> Mapping[str, int] | None:
+    return hist_bounds(column.rstrip())
+
+
+def _usual_bucket(line: bytes) -> dict[str, int] | None:
+    """Return the bucket of a row whose columns are wide enough; None for others."""
+    count = line[_COUNT].lstrip()
+    if line[_BAR] != b" |" or not count.isdigit():
+        return None
+    bounds = _usual_bounds(line[_LABEL])
+    return None if bounds is None else {**bounds, "count": int(count)}
 
 
 def _bucket(line: bytes) -> dict[str, int] | None:

@@ -79,6 +79,10 @@ RULES: dict[str, Rule] = {
         "degraded", "the output has marks of releases that exclude each other", "nothing",
         "name the release with --bpftrace-version",
     ),
+    "release-unproven": Rule(
+        "usable", "what this release of bpftrace prints is known from its source, not from runs of it",
+        "nothing",
+    ),
     "missed-events": Rule(
         "degraded", "the kernel left out events that came while another BPF program ran on that processor",
         "events", "end the other BPF programs (bpftool prog show names them)",

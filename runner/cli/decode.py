@@ -81,7 +81,11 @@ def decode_output(
     known = read_script(script) if script is not None else None
     destination = Destination(output)
     with Interrupts() as interrupts:
-        interrupts.raise_from_now_on()
+        if str(path) == "-":
+            # Ctrl-C ends bpftrace at the other end of the pipe too: its maps are still to come.
+            interrupts.wake_up(lambda _: interrupts.raise_from_now_on())
+        else:
+            interrupts.raise_from_now_on()
         try:
             _decode(path, version, source, known, recipe, form, destination)
         except NotUnderstood as error:

@@ -3,7 +3,9 @@
 import base64
 import concurrent.futures
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -212,3 +214,16 @@ def test_every_map_that_bpftraces_own_tools_print_is_in_the_capture(bpftrace, tm
     figure(
         f"{release_of(bpftrace)}: {ran} of {len(tools)} tools run on this kernel, {maps} maps, none is missing"
     )
+
+
+def test_ctrl_c_in_a_pipe_from_bpftrace_loses_nothing(bpftrace):
+    """The signal reaches both ends: bpftrace prints its maps after it."""
+    program = 'interval:ms:200 { printf("tick\\n"); @n = count(); }'
+    pipe = f"{bpftrace} -f json -e '{program}' 2>/dev/null | {EBPF_RECIPE} decode -f jsonl -"
+    with subprocess.Popen(["sh", "-c", pipe], stdout=subprocess.PIPE, start_new_session=True) as shell:
+        first = json.loads(shell.stdout.readline())
+        time.sleep(0.7)
+        os.killpg(shell.pid, signal.SIGINT)
+        *messages, last = [json.loads(line) for line in shell.stdout]
+    assert first["text"] == "tick\n"
+    assert last["tables"][0]["rows"] == [{"key": {}, "value": 1 + len(messages)}]
