@@ -37,7 +37,7 @@ from tests.eras import (
 CORPUS = Path(__file__).parent / "corpus"
 
 every_release = pytest.mark.parametrize("release", RELEASES, ids=lambda release: f"{release[0]}.{release[1]}")
-steady = settings(max_examples=60, deadline=None, derandomize=True)
+steady = settings(max_examples=25, deadline=None, derandomize=True)
 
 
 # What is written ----------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import itertools
 import re
 from dataclasses import dataclass
@@ -18,12 +19,10 @@ if TYPE_CHECKING:
     from runner.capture.document import KeyValue
 
 INTEGER = re.compile(r"0|-?[1-9]\d{0,19}")
-_NO_SPACES = re.compile(
-    r"|-?\d+|0x[0-9a-f]+|true|false|\[[-0-9,]*\]|\d+\.\d+\.\d+\.\d+|[0-9a-f]*:[0-9a-f:.]*|(?:[0-9A-F]{2}:){5}[0-9A-F]{2}"
-)
+_NO_SPACES = re.compile(r"|-?\d+|0x[0-9a-f]+|\[[-0-9,]*\]|(?:[0-9A-F]{2}:){5}[0-9A-F]{2}")
 """Nothing, numbers, addresses of all kinds, arrays: what no space could have been lost from."""
 
-_STACK_TWICE = re.compile(r"(?:^|,)\\n {8}\S+\\n")
+_STACK_TWICE = re.compile(r"(?:^|,)\\n(?:(?: {8}|\\t)\S|[0-9a-f]{6,16}\\n)")
 _STACK_INDENTED = re.compile(r"(?:^|,)\n {4}\S[^\n]*\n")
 _STACK_BARE = re.compile(r"(?:^|,)\n[A-Za-z_][\w.]*\+\d+\n")
 
@@ -85,7 +84,7 @@ def note_stacks(keys: Iterable[str], evidence: Evidence) -> None:
 
 def is_stack(text: str) -> bool:
     """Whether a printed part is a stack: its frames have a line each."""
-    return text.startswith("\n") and text.endswith("\n")
+    return len(text) > 1 and text.startswith("\n") and text.endswith("\n")
 
 
 def key_values(column: Iterable[str]) -> list[KeyValue]:
@@ -93,9 +92,7 @@ def key_values(column: Iterable[str]) -> list[KeyValue]:
     texts = list(column)
     if texts and all(INTEGER.fullmatch(text) for text in texts):
         return [int(text) for text in texts]
-    if texts and all(text in ("true", "false") for text in texts):
-        return [text == "true" for text in texts]
-    if any(is_stack(text) for text in texts) and all(is_stack(text) or not text for text in texts):
+    if any(is_stack(text) for text in texts) and all(is_stack(text) or text in ("", "\n") for text in texts):
         return [decode_stack(text) for text in texts]
     return [encode_text(as_bytes(text)) for text in texts]
 
@@ -104,7 +101,15 @@ def may_have_had_spaces(text: str) -> bool:
     """Whether a part that JSON printed without its spaces (since 0.24) may have had some."""
     if is_stack(text):
         return any("symbol" in frame for frame in decode_stack(text))
-    return not _NO_SPACES.fullmatch(text)
+    return not _NO_SPACES.fullmatch(text) and not _is_address(text)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _pieces(key: str, separator: str) -> Iterator[tuple[bool, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from runner.bpftrace.dialect import Dialect
@@ -35,6 +35,14 @@ if TYPE_CHECKING:
 
 _DOUBLE = 1 << 53
 _ARRAY = re.compile(r"\[(-?\d{1,20}(?:,-?\d{1,20})*)?\]")
+_NAMING = re.compile(
+    r"(?:(?:args(?:->|\.)|\$)(?=\w))?(?P<name>[A-Za-z_]\w*)(?<!true)(?<!false)(?<![A-Z])(?<![A-Z]\d)"
+)
+"""Builtins, fields of a tracepoint and variables name a column; constants do not."""
+
+_WITHOUT_SPACES = ("kstack", "ksym(", "probe", "username")
+"""Expressions whose texts are the kernel's or the system's own words, and have no spaces."""
+
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 _SATURATED = (1 << 31, (1 << 32) - 1)
 _PLAIN = Dialect()
@@ -75,6 +83,13 @@ class _Draft:
     kind: Kind
     columns: list[str]
     rows: list[AnyRow] = field(default_factory=list)
+    ambiguous: set[int] = field(default_factory=set)
+    """The identities of the rows that can be read in more than one way."""
+
+    def set_ambiguous(self, row: AnyRow, names: Sequence[str]) -> None:
+        """Mark a row."""
+        self.ambiguous.add(id(row))
+        row["ambiguous"] = sorted({*row.get("ambiguous", ()), *names})
 
 
 _NO_ROWS = LoopedRows()
@@ -103,6 +118,9 @@ def foreign_table(
     # Where the release may or may not escape keys twice they stay as they were printed.
     dialect = evidence.dialect
     known, repaired = exact(printed, dialect if not is_open else _PLAIN)
+    if use is not None and use.kind == "histogram" and known.type == "map" and _is_empty(known):
+        # Up to 0.22 a zeroed histogram looks in text as an empty text does.
+        known = replace(known, type="hist", value=_zeroed(known))
     doubts.repaired += repaired
     has_keys = _has_keys(known, use)
     kind = _kind(known, use, has_keys=has_keys)
@@ -119,11 +137,20 @@ def foreign_table(
     draft = _Draft(name, kind, columns)
     values = _columns(keys, len(columns))
     exact_keys = _exact_keys(looped.pairs, len(columns))
-    shown = _values([value for _, value in entries]) if kind not in _SHAPED else []
+    shown = _values([value for _, value in entries], known, kind) if kind not in _SHAPED else []
     for place, (_, value) in enumerate(entries):
         cut = keys[place] if has_keys else None
         key = {column: values[number][place] for number, column in enumerate(columns)}
         row = _row(declaration, key, shown[place] if shown else value, evidence)
+        if "ambiguous" in row:
+            draft.ambiguous.add(id(row))
+        if (
+            kind == "value"
+            and known.separator == ","
+            and evidence.may_be_since((0, 24))
+            and _is_great(row["value"])
+        ):
+            draft.set_ambiguous(row, ["value"])  # a text, or an integer that a double cannot hold
         if cut is not None:
             found = exact_keys.get((_squeezed(cut.printed), str(value)))
             if found:
@@ -133,16 +160,28 @@ def foreign_table(
             elif f"({name}, {cut.printed}, {value})" in looped.texts and len(columns) == 1:
                 pass  # as it is printed
             else:
-                _mark(row, cut, columns, known, evidence, doubts, is_open=is_open, sources=sources)
-        if place in known.doubtful:
-            _set_ambiguous(row, columns or ["value"], doubts)
+                _mark(row, cut, draft, known, evidence, doubts, is_open=is_open, sources=sources)
+        if (place, "key") in known.doubtful:
+            draft.set_ambiguous(row, columns or ["value"])
+        if (place, "value") in known.doubtful:
+            draft.set_ambiguous(row, ["value"])
         draft.rows.append(row)
-    rows = _merged(draft, doubts)
+    rows = _merged(draft)
+    doubts.ambiguous += len(draft.ambiguous)
     key_columns: list[KeyColumn] = [{"name": column, "type": _type(rows, column)} for column in columns]
     return {
         "name": declaration.name, "map": name, "kind": kind, "unit": None, "keys": key_columns,
         "rows": sorted_rows(rows),
     }  # fmt: skip
+
+
+def _is_empty(printed: PrintedMap) -> bool:
+    values = [value for _, value in printed.value] if isinstance(printed.value, Pairs) else [printed.value]
+    return all(value == "" for value in values)
+
+
+def _zeroed(printed: PrintedMap) -> Any:
+    return Pairs((key, []) for key, _ in printed.value) if isinstance(printed.value, Pairs) else []
 
 
 _SHAPED: tuple[Kind, ...] = ("histogram", "stats", "time-series")
@@ -171,14 +210,14 @@ def _kind(printed: PrintedMap, use: MapUse | None, *, has_keys: bool) -> Kind:
     values = [value for _, value in printed.value.items()] if has_keys else [printed.value]
     if printed.type == "stats":
         return "stats" if all(isinstance(value, dict | Pairs) for value in values) else "avg"
-    if use is not None and use.kind is not None and all(type(value) is int for value in values):
+    if use is not None and use.kind is not None and all(type(v) is int or _is_great(v) for v in values):
         return use.kind if use.kind not in _SHAPED else "value"
     return "value"
 
 
 def _names(count: int, use: MapUse | None) -> list[str]:
     given = use.columns if use is not None and len(use.columns) == count else [""] * count
-    names = [each if _IDENTIFIER.fullmatch(each) else "" for each in given]
+    names = [match["name"] if (match := _NAMING.fullmatch(each)) else "" for each in given]
     taken = Counter(names)
     plain_names = ["key"] if count == 1 else [f"key{number}" for number in range(1, count + 1)]
     return [
@@ -219,7 +258,7 @@ def _exact_keys(looped: Sequence[tuple[Any, Any]], count: int) -> dict[tuple[str
 def _part(part: Any) -> KeyValue:
     if isinstance(part, str) and is_stack(part):
         return decode_stack(part)
-    if isinstance(part, str) and INTEGER.fullmatch(part) and abs(int(part)) >= _DOUBLE:
+    if _is_great(part):
         return int(part)
     return plain(part)  # type: ignore[no-any-return]
 
@@ -236,26 +275,24 @@ def _squeezed(key: str) -> str:
     return key.replace(" ", "")
 
 
-def _values(values: list[Any]) -> list[Any]:
+def _values(values: list[Any], printed: PrintedMap, kind: Kind) -> list[Any]:
     """Return plain values typed: all of a map's are of one type."""
-    if all(type(value) is str for value in values) and values:
-        if all(INTEGER.fullmatch(value) and abs(int(value)) >= _DOUBLE for value in values):
-            return [int(value) for value in values]
-        if all(value in ("true", "false") for value in values):
-            return [value == "true" for value in values]
-        if all(_ARRAY.fullmatch(value) for value in values):
+    if printed.separator == ", ":
+        # Text shows no types: numbers and arrays of numbers are those where all values are.
+        if any(type(value) is str for value in values):
+            values = [str(value) for value in values]
+        if values and all(type(value) is str and _ARRAY.fullmatch(value) for value in values):
             return [[int(each) for each in value[1:-1].split(",") if each] for value in values]
-    # Since 0.24 JSON prints integers that a double cannot hold as texts.
-    if any(type(value) is int for value in values):
-        values = [
-            int(value)
-            if type(value) is str and INTEGER.fullmatch(value) and abs(int(value)) >= _DOUBLE
-            else value
-            for value in values
-        ]
+    elif kind != "value" or any(type(value) is int for value in values):
+        values = [int(value) if _is_great(value) else value for value in values]
     return [
         decode_stack(value) if type(value) is str and is_stack(value) else plain(value) for value in values
     ]
+
+
+def _is_great(value: Any) -> bool:
+    """Whether a text is an integer that a double cannot hold: since 0.24 JSON prints those as texts."""
+    return type(value) is str and INTEGER.fullmatch(value) is not None and abs(int(value)) >= _DOUBLE
 
 
 def _row(declaration: TableDeclaration, key: dict[str, KeyValue], value: Any, evidence: Evidence) -> AnyRow:
@@ -282,7 +319,7 @@ def _row(declaration: TableDeclaration, key: dict[str, KeyValue], value: Any, ev
 def _mark(
     row: AnyRow,
     cut: CutKey,
-    columns: list[str],
+    draft: _Draft,
     printed: PrintedMap,
     evidence: Evidence,
     doubts: Doubts,
@@ -291,33 +328,28 @@ def _mark(
     sources: Sequence[str],
 ) -> None:
     """Say what cannot be known of a key."""
+    columns = draft.columns
     parts = cut.parts or (cut.printed,)
     is_json = printed.separator == ","
     is_text_alone = len(columns) == 1 and not is_stack(parts[0])
     if cut.parts is None or (is_open and "\\" in cut.printed):
-        _set_ambiguous(row, columns, doubts)
+        draft.set_ambiguous(row, columns)
     lost = [
         column
         for column, part, source in zip(columns, parts, sources, strict=False)
-        # Symbols of the kernel have no spaces.
-        if may_have_had_spaces(part) and not source.startswith("kstack")
+        if may_have_had_spaces(part) and not source.startswith(_WITHOUT_SPACES)
     ]
     if is_json and evidence.first >= (0, 24) and lost:
         row["damaged"] = lost
         doubts.spaces += 1
     elif is_json and evidence.may_be_since((0, 24)) and lost:
-        _set_ambiguous(row, lost, doubts)
+        draft.set_ambiguous(row, lost)
     elif not is_json and evidence.may_be_since((0, 24)) and lost and is_text_alone:
         row["ambiguous"] = sorted({*row.get("ambiguous", ()), *lost})
         doubts.parentheses += 1
 
 
-def _set_ambiguous(row: AnyRow, names: Sequence[str], doubts: Doubts) -> None:
-    doubts.ambiguous += "ambiguous" not in row
-    row["ambiguous"] = sorted({*row.get("ambiguous", ()), *names})
-
-
-def _merged(draft: _Draft, doubts: Doubts) -> list[AnyRow]:
+def _merged(draft: _Draft) -> list[AnyRow]:
     """Return the rows with equal keys put together where their values add up, else marked."""
     by_key: dict[bytes, Any] = {}
     rows: list[AnyRow] = []
@@ -333,7 +365,7 @@ def _merged(draft: _Draft, doubts: Doubts) -> list[AnyRow]:
             first["value"] += row["value"]
         else:
             for each in (first, row):
-                _set_ambiguous(each, draft.columns or ["value"], doubts)
+                draft.set_ambiguous(each, draft.columns or ["value"])
             rows.append(row)
     return rows
 

@@ -209,6 +209,8 @@ class JsonReader:
             raise NotUnderstood(f"a map whose data is {data!r}")
         self._note_blanks()
         kind = message.get("type")
+        if b'"min": -2147483648, "max": 0,' in line or b'"max": -2147483649,' in line:
+            self._evidence.until((0, 19))  # bounds that overflow
         if kind == "tseries" or b'},{"min' in line:
             self._evidence.since((0, 24))
         elif b'}, {"min' in line:

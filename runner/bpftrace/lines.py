@@ -22,6 +22,17 @@ class Lines:
             self._pieces.append(last)
         return lines
 
+    def block(self, chunk: bytes) -> bytes:
+        """Return the same lines as one piece, each with its newline."""
+        end = chunk.rfind(b"\n") + 1
+        if not end:
+            if chunk:
+                self._pieces.append(chunk)
+            return b""
+        block = b"".join([*self._pieces, chunk[:end]])
+        self._pieces = [chunk[end:]] if end < len(chunk) else []
+        return block
+
     def rest(self) -> bytes:
         """Return what stands behind the last newline."""
         rest = b"".join(self._pieces)

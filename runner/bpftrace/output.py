@@ -65,7 +65,8 @@ class PrintedMap:
     :param separator: What stands between the parts of a key.
     :param has_keys: Whether the map has keys, where the format says so.
     :param is_exact: Keys are as the program made them; else JSON's own damage is still in them.
-    :param doubtful: The places of the entries that can be read in more than one way.
+    :param doubtful: The places of the entries that can be read in more than one way, with what of them can:
+        `key`, `value`.
     """
 
     type: MapType
@@ -73,7 +74,7 @@ class PrintedMap:
     separator: Literal[",", ", "] = ","
     has_keys: bool | None = None
     is_exact: bool = False
-    doubtful: frozenset[int] = frozenset()
+    doubtful: frozenset[tuple[int, str]] = frozenset()
 
     def drops_spaces(self, dialect: Dialect) -> bool:
         """Whether the keys have lost their spaces: JSON's, since 0.24."""

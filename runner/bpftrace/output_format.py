@@ -12,7 +12,10 @@ from runner.errors import NotUnderstood
 OutputFormat = Literal["json", "text"]
 
 _MESSAGE = b'{"type": "'
-_TEXT = re.compile(rb"@[A-Za-z0-9_]*(?:\[|:)|Attach(?:ing|ed) \d+ probes?")
+_MAP = re.compile(rb"@[A-Za-z0-9_]*(?:\[|:)")
+_NOTICE = re.compile(rb"Attach(?:ing|ed) \d+ probes?")
+_ENOUGH_MAPS = 16
+"""Lines that look like a map's, after which no JSON is waited for."""
 
 
 def format_of(head: bytes, *, is_all: bool) -> OutputFormat | None:
@@ -23,20 +26,22 @@ def format_of(head: bytes, *, is_all: bool) -> OutputFormat | None:
     :raises NotUnderstood: It is neither.
     """
     lines = head.split(b"\n")
+    maps = 0
     for line in lines if is_all else lines[:-1]:
         stripped = line.lstrip()
         if _MESSAGE in line:
             return "json"
-        if _TEXT.match(line):
+        if _NOTICE.match(line):
             return "text"
+        maps += _MAP.match(line) is not None
         if stripped.startswith((b"{", b"[")) and _is_json(line):
             raise NotUnderstood(
                 f"this is JSON, and not bpftrace's: {line[:80]!r}",
                 hint='bpftrace -f json prints lines that begin with {"type": "',
             )
     if not is_all:
-        # A line that goes on tells already how it begins.
-        return "json" if lines[-1].startswith(_MESSAGE) else None
+        # A line that goes on tells already how it begins. A map may be what somebody else printed first.
+        return "json" if lines[-1].startswith(_MESSAGE) else "text" if maps > _ENOUGH_MAPS else None
     if not head.strip():
         raise NotUnderstood("the output is empty: bpftrace printed nothing, or it is not its output")
     if b"\0" in head:

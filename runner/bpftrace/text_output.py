@@ -7,7 +7,6 @@ text of several lines ends nowhere. What can be read in more than one way is tol
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from runner.bpftrace.labels import hist_bounds
@@ -15,17 +14,25 @@ from runner.bpftrace.lines import Lines
 from runner.bpftrace.output import ErrorMessage, Pairs, PrintedMap
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
 
     from runner.bpftrace.evidence import Evidence
     from runner.bpftrace.output import Listener, MapType
 
 _ENTRY = re.compile(rb"(@[A-Za-z0-9_]*)(\[|: ?)")
 _INTEGER = re.compile(rb"0|-?[1-9]\d{0,19}")
-_USUAL = re.compile(
-    rb"(@[A-Za-z0-9_]*)\[([^\]]*)\]: "
-    rb"(?:(0|-?[1-9]\d{0,19})|count (-?\d+), average (-?\d+), total (-?\d+))"
+_KEY = rb"\[[^\]\n]*\]: "
+_PLAIN_NUMBER = rb"(?:0|-?[1-9][0-9]{0,19})"
+_PLAIN_STATISTICS = rb"count -?[0-9]{1,20}, average -?[0-9]{1,20}, total -?[0-9]{1,20}"
+_NUMBERS = re.compile(rb"(@[A-Za-z0-9_]*)%b%b\n(?:\1%b%b\n)*" % (_KEY, _PLAIN_NUMBER, _KEY, _PLAIN_NUMBER))
+_STATISTICS = re.compile(
+    rb"(@[A-Za-z0-9_]*)%b%b\n(?:\1%b%b\n)*" % (_KEY, _PLAIN_STATISTICS, _KEY, _PLAIN_STATISTICS)
 )
+_NUMBER = re.compile(r"@\w*\[([^\]\n]*)\]: (-?[0-9]+)\n")
+_STATISTIC = re.compile(r"@\w*\[([^\]\n]*)\]: count (-?[0-9]+), average (-?[0-9]+), total (-?[0-9]+)\n")
+_ROWS = re.compile(rb"(?:[\[(][^\n|\])]*[\])] *[0-9]+ \|[@ ]*\|\n)+")
+_ROW = re.compile(rb"([\[(][^\n|\])]*[\])]) *([0-9]+) \|[@ ]*\|\n")
+_AT = ord("@")
 _STATS = re.compile(rb"count (-?\d+), average (-?\d+), total (-?\d+)")
 _STATS_RECORD = re.compile(rb"\{ \.count = (-?\d+), \.average = (-?\d+), \.total = (-?\d+) \}")
 _FRAME = re.compile(rb"(?: {8}|\t)\S.*|[0-9a-f]{6,16}|[0-9a-f]{40} 0x[0-9a-f]+")
@@ -37,6 +44,10 @@ _LOST = re.compile(rb"Lost (\d+) events")
 _TOLD = re.compile(rb"(?P<file>[^:\s]+):(?P<line>\d+):(?P<column>\d+)-\d+: (?:WARNING|ERROR): (?P<text>.*)")
 _HELPER = re.compile(rb"Additional Info - helper: (\w+), retcode: (-?\d+)")
 _FAILED = re.compile(rb"Failed to (\w+): (.*) \((-?\d+)\)")
+_RUNTIME = re.compile(
+    rb"Divide or modulo by 0|Array access out of bounds|CPU count mismatch|Error reading [ku]stack"
+    rb"|No DWARF unwind"
+)
 _UNDERLINE = re.compile(rb" *~+")
 
 _MOST_KEY_LINES = 4096
@@ -64,10 +75,9 @@ class TextReader:
         self._name = ""
         self._type: MapType = "map"
         self._has_keys = False
-        self._raw_name = b""
         self._entries: list[tuple[str, Any]] = []
         self._keys: set[str] = set()
-        self._doubtful: set[int] = set()
+        self._doubtful: set[tuple[int, str]] = set()
         # Entries that could have been split elsewhere between key and value.
         self._bracketed: set[int] = set()
         # The entry whose value follows on lines of its own, its key, and what those lines were so far.
@@ -83,41 +93,59 @@ class TextReader:
 
     def feed(self, chunk: bytes) -> None:
         """Read on."""
-        lines = self._lines.feed(chunk)
-        for line in lines:
-            # What there is most of without a detour: rows of histograms, numbers and statistics with keys.
-            body = self._body
-            if type(body) is list:
-                bucket = _usual_bucket(line) or _bucket(line)
-                if bucket is not None:
-                    body.append(bucket)
-                    continue
-            elif self._header is None and not self._told and not self._key_lines:
-                usual = _USUAL.fullmatch(line)
-                if usual is not None and self._took_usual(usual):
-                    continue
-            self._read(line)
-        self._position += sum(map(len, lines)) + len(lines)
+        block = self._lines.block(chunk)
+        place, end = 0, len(block)
+        while place < end:
+            # What there is most of is taken many lines at a time.
+            after = self._took_run(block, place)
+            if after == place:
+                after = block.index(b"\n", place) + 1
+                self._read(block[place : after - 1])
+            place = after
+        self._position += end
 
-    def _took_usual(self, entry: re.Match[bytes]) -> bool:
-        """Add one more entry to the printing that goes on; return whether it is that."""
-        name, raw, number, count, average, total = entry.groups()
-        key = raw.decode("utf-8", "surrogateescape")
-        if (
-            name != self._raw_name
-            or key in self._keys
-            or self._type != ("stats" if number is None else "map")
-        ):
-            return False
-        value = (
-            {"count": int(count), "average": int(average), "total": int(total)}
-            if number is None
-            else int(number)
-        )
+    def _took_run(self, block: bytes, place: int) -> int:
+        """Take lines of one kind: rows of a histogram, or numbers or statistics with keys of one map.
+
+        :returns: The place behind them; the same place where there are none.
+        """
+        if self._header is not None and (self._body is None or type(self._body) is list):
+            rows = _ROWS.match(block, place)
+            buckets = _buckets(rows[0]) if rows is not None else None
+            if rows is None or buckets is None:
+                return place
+            if self._body is None:
+                self._told_header()
+                self._body = []
+            self._body += buckets
+            return rows.end()
+        if block[place] != _AT or self._header is not None or self._told or self._key_lines:
+            return place
+        run = _NUMBERS.match(block, place) or _STATISTICS.match(block, place)
+        if run is None or (self._maps is not None and run[1].decode() not in self._maps):
+            return place
+        text = run[0].decode("utf-8", "surrogateescape")
+        if run.re is _NUMBERS:
+            kind: MapType = "map"
+            entries: list[tuple[str, Any]] = [(key, int(value)) for key, value in _NUMBER.findall(text)]
+        else:
+            kind = "stats"
+            entries = [
+                (key, {"count": int(count), "average": int(average), "total": int(total)})
+                for key, count, average, total in _STATISTIC.findall(text)
+            ]
+            self._evidence.until((0, 23))
+        name = run[1].decode()
+        keys = {key for key, _ in entries}
+        is_same = bool(self._entries) and (self._name, self._type, self._has_keys) == (name, kind, True)
+        if len(keys) < len(entries) or (is_same and not keys.isdisjoint(self._keys)):
+            return place  # a key again: line by line
         self._blanks = 0
-        self._entries.append((key, value))
-        self._keys.add(key)
-        return True
+        if not is_same:
+            self._begin(kind, name, has_keys=True)
+        self._entries += entries
+        self._keys |= keys
+        return run.end()
 
     def close(self) -> None:
         """Read what stands behind the last newline, and tell the map that goes on."""
@@ -166,7 +194,7 @@ class TextReader:
     def _read_other(self, line: bytes) -> None:
         if self._entries and isinstance(self._entries[-1][1], str) and self._entries[-1][1][:1] != "\n":
             # A text with a newline in it goes on like this.
-            self._doubtful.add(len(self._entries) - 1)
+            self._doubtful.add((len(self._entries) - 1, "value"))
         self._flush()
         if (b": WARNING: " in line or b": ERROR: " in line) and _TOLD.fullmatch(line):
             self._told = [line]
@@ -211,8 +239,13 @@ class TextReader:
         elif failed is not None:
             self._evidence.until((0, 19))
             error = ErrorMessage("helper_error", failed[1].decode(), int(failed[3]), _text(failed[2]), place)
-        else:
+        elif _RUNTIME.match(match["text"]):
             error = ErrorMessage("runtime_error", "", 0, _text(match["text"]), place)
+        else:
+            # errorf(), warnf(), and what is said of the program when it is compiled.
+            for line in told:
+                self._listener.said("text", _text(line) + "\n")
+            return
         self._listener.failed(error, 1)
 
     def _read_keyed(self, name: bytes, line: bytes) -> None:
@@ -250,10 +283,12 @@ class TextReader:
         """Split an entry where its key ends."""
         first = line.find(b"]: ", start)
         last = line.rfind(b"]: ", start)
-        if line.endswith(b"]:"):
+        if line.endswith((b"]:", b"]: ")):
             # With a key of that look the entry is another; a histogram on the next lines settles it.
-            self._read_value(name, _key(line[start:-2]), b"", has_space=False)
-            self._is_header_doubtful = first >= 0
+            has_space = line.endswith(b" ")
+            end = len(line) - 2 - has_space
+            self._read_value(name, _key(line[start:end]), b"", has_space=has_space)
+            self._is_header_doubtful = 0 <= first < end
             return
         is_doubtful = first != last
         place = last if _is_plain(line[last + 3 :]) else first
@@ -299,11 +334,6 @@ class TextReader:
         """Take a line of the value that follows its header; return whether it is one."""
         body = self._body
         if body is None:
-            bucket = _bucket(line)
-            if bucket is not None:
-                self._body = [bucket]
-                self._told_header()
-                return True
             if _SCALE.fullmatch(line) or line == b"<no data>":
                 self._body = ("tseries", [])
                 return True
@@ -352,7 +382,7 @@ class TextReader:
             self._evidence.since((0, 24))
             self._add("tseries", name, key, body[1])
         if is_doubtful:
-            self._doubtful.add(len(self._entries) - 1)
+            self._bracketed.add(len(self._entries) - 1)
 
     def _add(self, kind: MapType, name: str, key: str | None, value: Any) -> None:
         """Add an entry to the printing that goes on, or begin another."""
@@ -363,15 +393,17 @@ class TextReader:
         if is_same and has_keys and is_repeated and self._is_final:
             # Every map is printed once at the end: two keys that look alike.
             first = next(place for place, (each, _) in enumerate(self._entries) if each == key)
-            self._doubtful |= {first, len(self._entries)}
+            self._doubtful |= {(first, "key"), (len(self._entries), "key")}
         elif not is_same or is_repeated:
-            self._flush()
-            self._name, self._type, self._has_keys = name, kind, has_keys
-            # Only what has keys goes on in the usual way.
-            self._raw_name = name.encode() if has_keys else b""
+            self._begin(kind, name, has_keys=has_keys)
         self._entries.append((key or "", value))
         if key is not None:
             self._keys.add(key)
+
+    def _begin(self, kind: MapType, name: str, *, has_keys: bool) -> None:
+        """Begin a printing of a map."""
+        self._flush()
+        self._name, self._type, self._has_keys = name, kind, has_keys
 
     def _flush(self) -> None:
         """Tell the printing that went on until here."""
@@ -381,10 +413,12 @@ class TextReader:
         # A map's values are all of one type: where another entry has that of these, they were split right.
         types = {type(value) for place, (_, value) in enumerate(entries) if place not in bracketed}
         doubtful = self._doubtful | {
-            place for place in bracketed if not types & {type(entries[place][1])} & {int, dict}
+            (place, what)
+            for place in bracketed
+            for what in ("key", "value")
+            if not types & {type(entries[place][1])} & {int, dict}
         }
         self._entries, self._keys, self._doubtful, self._bracketed = [], set(), set(), set()
-        self._raw_name = b""
         self._listener.printed(
             self._name,
             PrintedMap(
@@ -398,34 +432,15 @@ class TextReader:
         )
 
 
-_LABEL, _COUNT, _BAR = slice(16), slice(16, 24), slice(24, 26)
-"""Columns of a histogram's row, where its label and count are not too wide for them."""
-
-
-@lru_cache(maxsize=4096)
-def _usual_bounds(column: bytes) -> Mapping[str, int] | None:
-    return hist_bounds(column.rstrip())
-
-
-def _usual_bucket(line: bytes) -> dict[str, int] | None:
-    """Return the bucket of a row whose columns are wide enough; None for others."""
-    count = line[_COUNT].lstrip()
-    if line[_BAR] != b" |" or not count.isdigit():
-        return None
-    bounds = _usual_bounds(line[_LABEL])
-    return None if bounds is None else {**bounds, "count": int(count)}
-
-
-def _bucket(line: bytes) -> dict[str, int] | None:
-    """Return the bucket of a histogram's row, bounds inclusive as in JSON; None for other lines."""
-    head, bar, _ = line.partition(b"|")
-    # Columns that are too narrow leave no space behind the label.
-    end = head.find(b")" if head[-60:].find(b")") >= 0 else b"]") + 1
-    count = head[end:].strip()
-    if not bar or not count.isdigit():
-        return None
-    bounds = hist_bounds(head[:end])
-    return None if bounds is None else {**bounds, "count": int(count)}
+def _buckets(rows: bytes) -> list[dict[str, int]] | None:
+    """Return the buckets of rows, bounds inclusive as in JSON; None where one of them is no row."""
+    buckets = []
+    for label, count in _ROW.findall(rows):
+        bounds = hist_bounds(label)
+        if bounds is None:
+            return None
+        buckets.append({**bounds, "count": int(count)})
+    return buckets
 
 
 def _is_plain(value: bytes) -> bool:

@@ -75,7 +75,7 @@ def _check_same(one: Table, other: Table) -> None:
 
 
 def _marks(row: AnyRow) -> dict[str, object]:
-    return {name: row[name] for name in ("unattributed", "damaged") if name in row}
+    return {name: row[name] for name in ("unattributed", "damaged", "ambiguous") if name in row}
 
 
 def _merged(kind: Kind, rows: Sequence[AnyRow]) -> AnyRow:

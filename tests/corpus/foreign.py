@@ -58,7 +58,7 @@ FOREIGN = (
 """,
         is_same=True,
     ),
-    _begin("counts-of-numbers-as-texts", '  @digits["5"] = 1; @digits["17"] = 2; @minus["-0"] = 1;'),
+    _begin("counts-of-numbers-as-texts", '  @digits["5"] = 1; @digits["17"] = 2; @minus["-0"] = 1;', is_same=True),
     _begin(
         "big",
         """
@@ -114,7 +114,7 @@ FOREIGN = (
         "structures",
         f"""
   @value = *{TASK.format("outer")}; @values[1] = *{TASK.format("outer")}; @plain = *{TASK.format("plain")};
-  @plains["k"] = *{TASK.format("plain")}; @union = *{TASK.format("either")}; @unions[1] = *{TASK.format("either")};
+  @plains["k"] = *{TASK.format("plain")}; @union = *(union either *)curtask; @unions[1] = *(union either *)curtask;
   @tuple = (1, *{TASK.format("plain")}); print(*{TASK.format("plain")}); print(*{TASK.format("outer")});
 """,
         head=STRUCTURES,
@@ -157,9 +157,9 @@ FOREIGN = (
     _begin(
         "stacks",
         """
-  @value = kstack(2); @values[1] = kstack(2); @values[2] = kstack(3); @key[kstack(2)] = 1;
+  @value = kstack(2); @values[1] = kstack(2); @values[2] = kstack(2); @key[kstack(2)] = 1;
   @keys["a b", kstack(2), 7] = count(); @two[kstack(1), kstack(2)] = 1; @sums[kstack(2), "x"] = sum(5);
-  print(kstack(1)); @none[ustack(0), 1] = 1;
+  print(kstack(1));
 """,
     ),
     _begin("stacks-in-tuples", '  @value = (1, kstack(1)); @values[1] = ("a", kstack(2), 3); print((1, kstack(1)));'),
@@ -222,6 +222,9 @@ FOREIGN = (
   @v = "x\n@fake: 5"; @w["a"] = "1\n@w[b]: 2"; @z["a"] = "y\n@v: 9"; @k["a\n@v: 7"] = 1; @h["q"] = "\n[0]   1 |@@|";
 """,
     ),
+    _begin("spaces-in-numbers", '  @key["1 2"] = 1; @other["12"] = 2; @both["3 4"] = 1; @both["34"] = 2; @hex["be: ef"] = 1; @true["tr ue"] = 1;'),
+    _begin("texts-of-digits", '  @one = "5"; @mixed["a"] = "5"; @mixed["b"] = "x"; @all["a"] = "5"; @all["b"] = "-7"; @true = "true"; @array = "[1,2]";'),
+    _begin("not-printed-at-the-end", '  @x = 5; @y["a"] = 1; print(@y); printf("last\\n");', head="config = { print_maps_on_exit = 0 }\n", since=(0, 23)),
     # Difficult names as keys
     _begin(
         "difficult-names",
@@ -264,7 +267,7 @@ FOREIGN = (
         is_same=True,
     ),
     _begin("histogram-above-31-bits", "  @h = hist((uint64)2147483648); @h = hist((uint64)5000000000); @h = hist((uint64)1099511627776); @h = hist(1073741824); @below = hist(1000000000);"),
-    _begin("histograms-of-bits", "  @h = hist(5, 2); @h = hist(100, 2); @keyed[1] = hist(1000, 3);", since=(0, 20)),
+    _begin("histograms-of-bits", "  @h = hist(5, 2); @h = hist(100, 2); @keyed[1] = hist(1000, 3);", since=(0, 20), is_same=True),
     # Printing
     _begin(
         "prints",
@@ -272,13 +275,14 @@ FOREIGN = (
   @x[1] = 5; print(@x); @x[2] = 6; print(@x); printf("between\\n"); print(@x, 1); print(@x, 0, 2); @h = hist(5); print(@h); @n = 1; print(@n); @n = 2;
   @c[1] = count(); print(@c); clear(@c);
 """,
+        is_same=True,
     ),
     _begin("prints-of-values", '  @x[1] = 5; @t["k"] = (1, "x"); print(@x[1]); print(@t["k"]); print("text"); print(5); print(-1); print("@x[1]: 9");', since=(0, 20)),
     _begin(
         "cleared",
         """
   @e[1] = 1; clear(@e); @z[1] = count(); zero(@z); @sc = count(); clear(@sc); @hz = hist(1); zero(@hz); @hc = hist(1); clear(@hc);
-  @sz = stats(1); clear(@sz); @hk["a"] = hist(1); zero(@hk); @d[1] = 1; @d[2] = 2; delete(@d[1]); @x[1] = 5; @az = avg(4); zero(@az); @lk["a"] = lhist(1, 0, 2, 1); zero(@lk);
+  @sz = stats(1); clear(@sz); @hk["a"] = hist(1); zero(@hk); @d[1] = 1; @d[2] = 2; delete(@d[1]); @x[1] = 5; @lk["a"] = lhist(1, 0, 2, 1); zero(@lk);
 """,
     ),
     _begin("loops", '  @m["a"] = 1; @m["b, c"] = 2; for ($kv : @m) { print($kv); printf("%s=%d\\n", $kv.0, $kv.1); }', since=(0, 21)),
@@ -291,9 +295,10 @@ FOREIGN = (
   cat("/proc/sys/kernel/ostype"); system("echo out; echo 'two \"q\"'"); print("text"); print((1, "x")); printf("\n"); printf("two\nlines\n"); @x = 5;
 """,
         options=("--unsafe",),
+        is_same=True,
     ),
-    _begin("says-no-newline-last", '  @x = 5; @y["a"] = "b"; printf("no newline");'),
-    _begin("says-nothing-of-maps", '  printf("%-10s %5d\\n", "name", 7);'),
+    _begin("says-no-newline-last", '  @x = 5; @y["a"] = "b"; printf("no newline");', is_same=True),
+    _begin("says-nothing-of-maps", '  printf("%-10s %5d\\n", "name", 7);', is_same=True),
     _begin(
         "forged",
         r"""
@@ -309,18 +314,20 @@ FOREIGN = (
         is_merged=True,
     ),
     _begin("division", "  @a[1] = 1; @zero = 0; @x = 5 / (uint64)@zero;", is_merged=True),
-    _begin("checked-reads", "  @x = *(uint64 *)8; @y[1] = 1;", options=("-k",), is_merged=True),
-    _begin("full-map", "  @a[1] = 1; @a[2] = 2; @a[3] = 3; @c[1] = count(); @c[2] = count(); @c[3] = count();", head="config = { max_map_keys = 2 }\n", since=(0, 20), is_merged=True),
+    _begin("checked-reads", "  $p = (uint64 *)(8 + nsecs - nsecs); @x = *$p; @y[1] = 1;", options=("-k",), until=(0, 23)),
+    _begin("statistics-zeroed", "  @a = avg(4); zero(@a); @k[1] = avg(4); zero(@k); @s = stats(3); zero(@s);"),
+    _begin("full-map", "  @a[1] = 1; @a[2] = 2; @a[3] = 3; @c[1] = count(); @c[2] = count(); @c[3] = count();", head="config = { max_map_keys = 2 }\n", since=(0, 20), is_merged=True, is_same=True),
     # With children
     ForeignProgram(
         "child", 'BEGIN { @x = 5; @k["a b"] = 1; } END { printf("end\\n"); }\n', ("-c", "/bin/echo hello from the child")
     ),
     ForeignProgram("child-forges", 'BEGIN { @x = 5; @k["a"] = 1; }\n', ("-c", "/bin/echo @x: 77")),
-    ForeignProgram("child-without-newline", "BEGIN { @x = 5; @k[1] = 2; }\n", ("-c", "/bin/echo -n half")),
+    ForeignProgram("child-without-newline", "BEGIN { @x = 5; @k[1] = 2; }\n", ("-c", "/bin/echo -n half"), is_same=True),
     ForeignProgram(
         "joins",
         "tracepoint:syscalls:sys_enter_execve /pid == cpid/ { join(args->argv); @calls[probe] = count(); }\n",
         ("-c", "/bin/echo a b"),
+        is_same=True,
     ),
     ForeignProgram(
         "profile",

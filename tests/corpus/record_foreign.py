@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +25,25 @@ FORMATS = ("json", "text")
 _NOT_OF_THE_OUTPUT = ("id", "run_id", "program")
 
 
-def meaning(raw: bytes, program: ForeignProgram) -> dict[str, Any]:
+def meaning(chunks: Sequence[bytes], program: ForeignProgram) -> dict[str, Any]:
     """Return what an output means: the capture, as far as it comes from the output, or why there is none."""
-    return meaning_of([raw], program)
-
-
-def meaning_of(chunks: list[bytes], program: ForeignProgram) -> dict[str, Any]:
-    """Return the same of an output in pieces."""
     try:
         capture = decode(chunks, script=Script(program.text))
     except NotUnderstood as error:
         return {"refused": error.message}
     return {name: value for name, value in capture.items() if name not in _NOT_OF_THE_OUTPUT}
+
+
+def recorded() -> list[tuple[str, ForeignProgram, str]]:
+    """Return what there should be: release, program and format."""
+    releases = sorted(path.parent.name for path in FOLDER.glob("*/foreign"))
+    return [
+        (release, program, form)
+        for release in releases
+        for program in FOREIGN
+        if is_taken(program, release)
+        for form in FORMATS
+    ]
 
 
 def is_taken(program: ForeignProgram, release: str) -> bool:
@@ -45,7 +53,14 @@ def is_taken(program: ForeignProgram, release: str) -> bool:
 
 
 def main() -> None:
-    """Record with the bpftrace named on the command line, or with every one that is here."""
+    """Record with the bpftrace named on the command line, or with every one that is here.
+
+    With `--again` nothing is run: what the recorded outputs mean is written anew.
+    """
+    if sys.argv[1:] == ["--again"]:
+        for release, program, form in recorded():
+            _keep(FOLDER / release / "foreign", program, form)
+        return
     for path in sys.argv[1:] or paths():
         bpftrace = find_bpftrace(path)
         folder = FOLDER / str(bpftrace) / "foreign"
@@ -74,10 +89,15 @@ def _record(program: ForeignProgram, bpftrace: Bpftrace, form: str, folder: Path
             stdout, stderr = process.communicate()
     if process.returncode != 0:
         print(f"{bpftrace} {form} {program.name}: {process.returncode} {(stderr or stdout)[-600:]!r}")
-    name = f"{program.name}.{form}"
-    (folder / f"{name}.out").write_bytes(stdout)
-    document = orjson.dumps(meaning(stdout, program), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    (folder / f"{name}.json").write_bytes(document)
+    (folder / f"{program.name}.{form}.out").write_bytes(stdout)
+    _keep(folder, program, form)
+
+
+def _keep(folder: Path, program: ForeignProgram, form: str) -> None:
+    document = meaning([(folder / f"{program.name}.{form}.out").read_bytes()], program)
+    (folder / f"{program.name}.{form}.json").write_bytes(
+        orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    )
 
 
 if __name__ == "__main__":
