@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LAB := tests/laboratory
 
-.PHONY: help demo test test-unit test-kernel reliability bench lint format clean recordings corpus
+.PHONY: help demo test test-unit test-kernel reliability bench lint format clean recordings corpus fuzz
 
 help:
 	@echo "make demo       a laboratory with packet loss, and the recipe that finds whose packets are lost"
@@ -67,8 +67,17 @@ bench: $(VENV)/ready
 	@$(LAB)/fetch-bpftrace >/dev/null
 	@$(LAB)/with-tracefs $(BIN)/python -m benchmarks.startup
 	@$(LAB)/with-tracefs $(BIN)/python -m benchmarks.carriers
+	@$(BIN)/python -m benchmarks.decoding
+	@$(BIN)/python -m benchmarks.merging
 
 # What each bpftrace prints for the programs of tests/corpus; review the difference. BPFTRACE=path for one.
 corpus: $(VENV)/ready
 	@$(LAB)/fetch-bpftrace >/dev/null
 	@$(LAB)/with-tracefs $(BIN)/python -m tests.corpus.record $(BPFTRACE)
+	@$(LAB)/with-tracefs $(BIN)/python -m tests.corpus.record_foreign $(BPFTRACE)
+
+# Any bytes are decoded or refused; inputs that show a bug are kept, and the next run begins where this one ended.
+SECONDS ?= 600
+fuzz: $(VENV)/ready
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	@$(BIN)/python -m tests.fuzz_decode --seconds $(SECONDS)

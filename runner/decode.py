@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from runner.bpftrace.evidence import Evidence
@@ -13,8 +12,9 @@ from runner.bpftrace.messages import Messages
 from runner.bpftrace.output_format import format_of
 from runner.bpftrace.text_output import TextReader
 from runner.capture.make import NOWHERE, new_capture
+from runner.capture.quality import problem
 from runner.errors import NotUnderstood
-from runner.rendered import MARK, capture_of, rendered_of
+from runner.rendered import capture_of, rendered_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -28,8 +28,18 @@ if TYPE_CHECKING:
 _HEAD = 1 << 16
 """Bytes after which the format is decided: what children and wrappers write before bpftrace is less."""
 
-_SAID = re.compile(rb'^(?!\{"type": "attached_probes"|Attach)[^\n]*\S[^\n]*\n', re.MULTILINE)
-"""A line that says something: what a program says of itself comes first."""
+_BOM = b"\xef\xbb\xbf"
+_NOTICE = (b'{"type": "attached_probes"', b"Attach")
+_EXAMINED_AT_ONCE = 1 << 12
+"""Up to so many bytes every piece is looked at; later only where there is twice as much."""
+
+
+def first_said(head: bytes, form: OutputFormat) -> bytes | None:
+    """Return the first line that a program printed, where it is whole: what a rendered one says of itself."""
+    for line in head.split(b"\n")[:-1]:
+        if line.strip() and not line.startswith(_NOTICE) and (form == "text" or b'{"type": "' in line):
+            return line
+    return None
 
 
 def reader_for(form: OutputFormat, listener: Listener, evidence: Evidence, script: Script | None) -> Reader:
@@ -64,6 +74,9 @@ class Decoder:
         self._recipe_output = Messages()
         self._reader: Reader | None = None
         self._head = bytearray()
+        self._examined = 0
+        self._has_returns = False
+        self._held = b""
 
     def feed(self, chunk: bytes) -> None:
         """Read on.
@@ -71,10 +84,21 @@ class Decoder:
         :raises NotUnderstood: It is no output of bpftrace; the error carries what was read.
         """
         if self._reader is not None:
-            self._reader.feed(chunk)
+            self._reader.feed(self._without_returns(chunk))
             return
         self._head += chunk
-        self._open(is_all=len(self._head) >= _HEAD)
+        size = len(self._head)
+        if size <= _EXAMINED_AT_ONCE or size >= 2 * self._examined:
+            self._examined = size
+            self._open(is_all=size >= _HEAD)
+
+    def _without_returns(self, chunk: bytes) -> bytes:
+        """Return the piece with the line ends of Linux, where the file has been elsewhere."""
+        if not self._has_returns:
+            return chunk
+        chunk = self._held + chunk
+        self._held = b"\r" if chunk.endswith(b"\r") else b""
+        return chunk[: len(chunk) - len(self._held)].replace(b"\r\n", b"\n")
 
     def capture(self) -> Capture:
         """Return the capture, at the end of the output.
@@ -84,6 +108,7 @@ class Decoder:
         if self._reader is None:
             self._open(is_all=True)
         assert self._reader is not None
+        self._reader.feed(self._held)
         self._reader.close()
         if self._rendered is not None:
             return self._recipe_capture(self._rendered)
@@ -91,6 +116,10 @@ class Decoder:
             raise self._refused("this is no output of bpftrace: it has no map and no message of its kinds")
         tables = self._output.tables()
         problems = list(self._output.problems(repaired=self._reader.repaired, doubtful=self._reader.doubtful))
+        if not self._output.is_known and not self._evidence.is_seen:
+            problems.append(
+                problem("output-unrecognized", None, "nothing in it shows that bpftrace printed it")
+            )
         first, last = self._evidence.first, self._evidence.last
         return new_capture(
             program=self._script.program if self._script is not None else None,
@@ -101,24 +130,28 @@ class Decoder:
         )
 
     def _open(self, *, is_all: bool) -> None:
-        head = bytes(self._head)
-        if self._form is None:
-            try:
-                self._form = format_of(head, is_all=is_all)
-            except NotUnderstood as error:
-                raise self._refused(error.message, error.hint) from error
-        if self._form is None or (not is_all and not _SAID.search(head)):
-            return
-        self._rendered = rendered_of(head)
-        if self._rendered is None and MARK in head and not is_all:
-            return  # what the program says of itself goes on
+        head = bytes(self._head).removeprefix(_BOM)
+        line, newline, _ = head.partition(b"\n")
+        self._has_returns = line.endswith(b"\r") and bool(newline)
+        if self._has_returns:
+            head = self._without_returns(head)
+        try:
+            form = self._form or format_of(head, is_all=is_all)
+            said = first_said(head, form) if form is not None else None
+            if form is None or (said is None and not is_all):
+                self._held = b""
+                return
+            self._form = form
+            self._rendered = rendered_of(said + b"\n") if said is not None else None
+        except NotUnderstood as error:
+            raise self._refused(error.message, error.hint) from error
         self._check_recipe()
         if self._rendered is not None:
             # It says which release it was made for.
             self._evidence = self._rendered.plan.bpftrace.evidence
-            self._reader = reader_for(self._form, self._recipe_output, self._evidence, None)
+            self._reader = reader_for(form, self._recipe_output, self._evidence, None)
         else:
-            self._reader = reader_for(self._form, self._output, self._evidence, self._script)
+            self._reader = reader_for(form, self._output, self._evidence, self._script)
         self._reader.feed(head)
 
     def _check_recipe(self) -> None:

@@ -47,6 +47,8 @@ class ScriptPlan:
     facts: HostFacts
     arguments: Sequence[str] = ()
     is_unsafe: bool = False
+    name: str = "script"
+    """What the script is called."""
 
 
 def run_script(
@@ -170,7 +172,7 @@ class _Live:
             self._hand_on({"type": "stderr", "text": warning})
         return new_capture(
             parameters={"arguments": list(plan.arguments)} if plan.arguments else {},
-            program=plan.script.program,
+            program={**plan.script.program, "name": plan.name},
             host=facts.as_host(),
             window=window_of(traced.recording, traced.ended_by, workload),
             problems=problems,

@@ -109,7 +109,7 @@ def test_escapes_of_a_release_that_is_not_known():
     [(V17, [None, False]), (V23, [2**32 - 1, False]), (None, [2**32 - 1, True])],
 )
 def test_the_last_bucket_up_to_0_19_is_open(version, expected):
-    (row,) = rows_of("@h: \n[2G, 4G)               3 |@@@|\n", version=version)
+    (row,) = rows_of("@h: \n[2G, 4G)               3 |@@@|\n\n", version=version)
     assert [row["buckets"][0]["upper"], "ambiguous" in row] == expected
 
 
@@ -185,3 +185,10 @@ def test_what_somebody_else_wrote_stands_among_the_messages():
 def test_output_of_several_releases_is_told():
     both = '{"type": "attached_probes", "count": 1, "data": {"probes": 1}}\n{"type": "attached_probes", "data": {"probes": 1}}\n'
     assert "release-unclear" in codes(capture_of(both))
+
+
+def test_a_histogram_that_was_cut_between_its_rows_is_told():
+    """An empty line ends it."""
+    capture = capture_of("@h:\n[0]                    3 |@@@|\n[1]                    2 |@@ |\n", version=V23)
+    assert "output-cut" in codes(capture)
+    assert capture["tables"][0]["rows"][0]["ambiguous"] == ["value"]

@@ -101,6 +101,9 @@ _PATTERNS: tuple[_Pattern, ...] = (
     ),
     _pattern("memory", r"Cannot allocate memory", TraceFailed, "smaller maps: --max-map-keys"),
     _pattern(
+        "unsafe", r"is an unsafe function being used in safe mode", TraceFailed, "let it do so with --unsafe"
+    ),
+    _pattern(
         "syntax",
         r"syntax error|ERROR: syntax: |unterminated string|invalid escape",
         TraceFailed,

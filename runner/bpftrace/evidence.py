@@ -64,6 +64,11 @@ class Evidence:
         return dialect_of((*self.last, 0))
 
     @property
+    def is_open(self) -> bool:
+        """Whether several releases are possible."""
+        return self.first != self.last
+
+    @property
     def is_proven(self) -> bool:
         """Whether a release whose output was checked is among the possible ones."""
         return any(self.first <= release <= self.last for release in PROVEN)

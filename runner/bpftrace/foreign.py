@@ -99,7 +99,12 @@ class ForeignOutput:
         self.is_known = self.is_known or kind in _STATEMENTS
         if self._latest:
             self._hand_on()
-        self._on_message(message_of(kind, data))
+        try:
+            message = message_of(kind, data)
+        except NotUnderstood as error:
+            self.unreadable(_shown(data), -1, error.message)
+            return
+        self._on_message(message)
 
     def _took_row(self, line: str) -> bool:
         """Take a line of the rows that the program prints for our sake; return whether it is one."""
@@ -146,8 +151,7 @@ class ForeignOutput:
     def cut(self, line: bytes, position: int) -> None:
         """Hand on what there is of a last line."""
         self._cut_bytes = len(line)
-        if self._latest:
-            self._hand_on()
+        self.is_known = self.is_known or line.startswith(b'{"type": "')
         self._on_message(
             {"type": "cut", "text": encode_text(line[:_LONGEST_KEPT]), "data": {"position": position}}
         )
@@ -221,5 +225,12 @@ class ForeignOutput:
         try:
             return foreign_table(name, printed, self._evidence, use, self._doubts, looped)
         except NotUnderstood as error:
-            self.unreadable(repr(printed.value).encode()[:_LONGEST_KEPT], -1, error.message)
+            self.unreadable(_shown(printed.value), -1, error.message)
             return None
+
+
+def _shown(value: Any) -> bytes:
+    try:
+        return repr(value)[:_LONGEST_KEPT].encode(errors="replace")
+    except RecursionError:
+        return b"(nested too deep to be shown)"

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from runner.bpftrace.keys import in_64_bits
 from runner.bpftrace.repair import as_bytes
 from runner.bpftrace.stacks import decode_stack
 from runner.capture.encode import encode_text
@@ -18,15 +19,16 @@ if TYPE_CHECKING:
     from runner.bpftrace.evidence import Evidence
     from runner.capture.document import KeyValue
 
-INTEGER = re.compile(r"0|-?[1-9]\d{0,19}")
-_NO_SPACES = re.compile(r"|-?\d+|0x[0-9a-f]+|\[[-0-9,]*\]|(?:[0-9A-F]{2}:){5}[0-9A-F]{2}")
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,19}")
+_NO_SPACES = re.compile(r"|-?[0-9]+|0x[0-9a-f]+|\[[-0-9,]*\]|(?:[0-9A-F]{2}:){5}[0-9A-F]{2}")
 """Nothing, numbers, addresses of all kinds, arrays: what no space could have been lost from."""
 
 _STACK_TWICE = re.compile(r"(?:^|,)\\n(?:(?: {8}|\\t)\S|[0-9a-f]{6,16}\\n)")
 _STACK_INDENTED = re.compile(r"(?:^|,)\n {4}\S[^\n]*\n")
 _STACK_BARE = re.compile(r"(?:^|,)\n[A-Za-z_][\w.]*\+\d+\n")
 
-_MOST_WAYS = 10_000
+_MOST_PIECES = 32
+_MOST_WAYS = 1000
 """Ways to cut one key that are tried; one that can be cut in more is ambiguous anyway."""
 
 
@@ -82,6 +84,11 @@ def note_stacks(keys: Iterable[str], evidence: Evidence) -> None:
             evidence.since((0, 24))
 
 
+def is_integer(text: str) -> bool:
+    """Whether a text is how bpftrace prints an integer of 64 bits."""
+    return _INTEGER.fullmatch(text) is not None and in_64_bits(int(text))
+
+
 def is_stack(text: str) -> bool:
     """Whether a printed part is a stack: its frames have a line each."""
     return len(text) > 1 and text.startswith("\n") and text.endswith("\n")
@@ -90,7 +97,7 @@ def is_stack(text: str) -> bool:
 def key_values(column: Iterable[str]) -> list[KeyValue]:
     """Return a column's parts as values: numbers where every part is one, stacks, else texts."""
     texts = list(column)
-    if texts and all(INTEGER.fullmatch(text) for text in texts):
+    if texts and all(is_integer(text) for text in texts):
         return [int(text) for text in texts]
     if any(is_stack(text) for text in texts) and all(is_stack(text) or text in ("", "\n") for text in texts):
         return [decode_stack(text) for text in texts]
@@ -114,6 +121,9 @@ def _is_address(text: str) -> bool:
 
 def _pieces(key: str, separator: str) -> Iterator[tuple[bool, str]]:
     """Split a key at its separators, stacks kept whole: whether it is a stack, and its text."""
+    if not key.startswith("\n") and f"{separator}\n" not in key:
+        yield from ((False, piece) for piece in key.split(separator))
+        return
     rest: str | None = key
     while rest is not None:
         if rest.startswith("\n"):
@@ -150,9 +160,7 @@ def _is_certain(pieces: Sequence[tuple[bool, str]], has_stack: bool) -> bool:
 def _columns_of_numbers(pieces: Sequence[Sequence[tuple[bool, str]]], parts: int) -> set[int]:
     """Return the columns that hold numbers in every key that can be cut in one way only."""
     whole = [each for each in pieces if len(each) == parts]
-    return {
-        place for place in range(parts) if whole and all(INTEGER.fullmatch(each[place][1]) for each in whole)
-    }
+    return {place for place in range(parts) if whole and all(is_integer(each[place][1]) for each in whole)}
 
 
 def _only_way(
@@ -162,10 +170,12 @@ def _only_way(
     texts = [text for _, text in pieces]
     if len(pieces) == parts:
         return tuple(texts)
-    if parts < 1 or len(pieces) < parts:
+    if not 1 <= parts <= len(pieces):
         return None
     if parts == 1:
         return (separator.join(texts),)
+    if len(pieces) > _MOST_PIECES:
+        return None
     found = None
     for tried, cuts in enumerate(itertools.combinations(range(1, len(pieces)), parts - 1)):
         if tried > _MOST_WAYS:
@@ -177,7 +187,7 @@ def _only_way(
         ):
             continue
         way = tuple(separator.join(texts[start:end]) for start, end in spans)
-        if any(not INTEGER.fullmatch(way[place]) for place in numbers):
+        if any(not is_integer(way[place]) for place in numbers):
             continue
         if found is not None:
             return None

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from runner.bpftrace.dialect import Dialect
 from runner.bpftrace.exact_keys import exact
 from runner.bpftrace.foreign_keys import (
-    INTEGER,
     cut_keys,
+    is_integer,
     is_stack,
     key_values,
     may_have_had_spaces,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from runner.capture.document import KeyColumn, KeyValue, Table
 
 _DOUBLE = 1 << 53
-_ARRAY = re.compile(r"\[(-?\d{1,20}(?:,-?\d{1,20})*)?\]")
+_ARRAY = re.compile(r"\[(-?[0-9]{1,19}(?:,-?[0-9]{1,19})*)?\]")
 _NAMING = re.compile(
     r"(?:(?:args(?:->|\.)|\$)(?=\w))?(?P<name>[A-Za-z_]\w*)(?<!true)(?<!false)(?<![A-Z])(?<![A-Z]\d)"
 )
@@ -129,7 +129,9 @@ def foreign_table(
     if not has_keys and isinstance(known.value, Pairs) and not known.value:
         entries = []  # cleared
     if has_keys:
-        count, keys = cut_keys([key for key, _ in entries], known.separator, use.parts if use else None)
+        count, keys = cut_keys(
+            [key for key, _ in entries], known.separator, use.parts or None if use else None
+        )
         columns = _names(count, use)
     else:
         keys, columns = [], []
@@ -292,7 +294,7 @@ def _values(values: list[Any], printed: PrintedMap, kind: Kind) -> list[Any]:
 
 def _is_great(value: Any) -> bool:
     """Whether a text is an integer that a double cannot hold: since 0.24 JSON prints those as texts."""
-    return type(value) is str and INTEGER.fullmatch(value) is not None and abs(int(value)) >= _DOUBLE
+    return type(value) is str and is_integer(value) and abs(int(value)) >= _DOUBLE
 
 
 def _row(declaration: TableDeclaration, key: dict[str, KeyValue], value: Any, evidence: Evidence) -> AnyRow:

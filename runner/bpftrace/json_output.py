@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -20,7 +22,19 @@ if TYPE_CHECKING:
 
 _BEGINNING = b'{"type": "'
 _SIGN = "\uffff".encode()
-_STATEMENTS = tuple(b'{"type": "%s", "data": "' % kind for kind in (b"printf", b"time", b"join", b"cat"))
+_STATEMENT_TYPES = ("printf", "time", "join", "cat")
+_STATEMENTS = tuple(f'{{"type": "{kind}", "data": "'.encode() for kind in _STATEMENT_TYPES)
+DEEPEST = 64
+"""Objects and lists in one another; structures of the kernel are not nested half as deep."""
+
+_NAME = re.compile(r"@[A-Za-z0-9_]*")
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no value")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=Pairs, parse_constant=_refuse)
 
 
 def read_message(line: bytes) -> Object | None:
@@ -53,6 +67,7 @@ class JsonReader:
         self._blanks = 0
         self._start = 0
         self._batch: list[bytes] = []
+        self._places: list[int] | None = None
         self._place = 0
         self._kinds: dict[str, Callable[[Any, bytes], None]] = {
             "map": self._map,
@@ -83,15 +98,18 @@ class JsonReader:
         was_plain, self._was_plain = self._was_plain, is_plain and (self._was_plain or b"\n" in chunk)
         is_plain = is_plain and was_plain and not self._numbers.is_turned
         self._batch = lines = self._lines.feed(chunk)
-        for self._place, line in enumerate(lines):
+        self._places = None
+        for place, line in enumerate(lines):
             # What there is most of without a detour.
             if is_plain and line.startswith(_STATEMENTS):
                 try:
                     message = loads(line)
-                    said(message["type"], message["data"])
-                    continue
-                except (ValueError, KeyError):
+                    if message["type"] in _STATEMENT_TYPES:
+                        said(message["type"], message["data"])
+                        continue
+                except (ValueError, KeyError, TypeError):
                     pass
+            self._place = place
             if not is_plain and (self._numbers.is_turned or b"\\u" in line):
                 line = self._numbers.rewrite(line)  # noqa: PLW2901
             if not is_plain and _SIGN in line:
@@ -100,12 +118,15 @@ class JsonReader:
             self._read(line)
         self._start += sum(map(len, lines)) + len(lines)
         self._batch = []
+        self._places = None
         self._place = 0
 
     @property
     def _position(self) -> int:
         """Return the place of the first byte of the line that is being read."""
-        return self._start + sum(map(len, self._batch[: self._place])) + self._place
+        if self._places is None:
+            self._places = [0, *itertools.accumulate(len(line) + 1 for line in self._batch)]
+        return self._start + self._places[self._place]
 
     def close(self) -> None:
         """Read what stands behind the last newline: a message where it is whole, else it was cut."""
@@ -126,18 +147,19 @@ class JsonReader:
             return
         try:
             message = orjson.loads(line)
-            kind = message["type"]
-        except (ValueError, KeyError, RecursionError):
+            handler = self._kinds.get(message["type"])
+        except (ValueError, KeyError, TypeError, RecursionError):
             self._repair(line, self._position)
             return
-        handler = self._kinds.get(kind)
-        if handler is None:
-            self._say(kind, message, line)
-            return
         try:
-            handler(message, line)
+            if handler is None:
+                self._say(str(message["type"]), message, line)
+            else:
+                handler(message, line)
         except NotUnderstood as error:
             self._listener.unreadable(line, self._position, error.message)
+        except RecursionError:
+            self._listener.unreadable(line, self._position, "nested too deep")
 
     def _read_other(self, line: bytes) -> None:
         if not line.strip():
@@ -161,12 +183,27 @@ class JsonReader:
             try:
                 message = _parsed(quoted(line))
             except (ValueError, RecursionError):
-                self._listener.unreadable(line, position, str(error))
+                self._read_beginning(line, position, str(error))
                 return
         try:
             self._tell(message, line)
         except NotUnderstood as error:
             self._listener.unreadable(line, position, error.message)
+        except RecursionError:
+            self._listener.unreadable(line, position, "nested too deep")
+
+    def _read_beginning(self, line: bytes, position: int, why: str) -> None:
+        """Read a message with something behind it that somebody else wrote."""
+        text = line.decode("utf-8", "surrogateescape")
+        try:
+            message, end = _DECODER.raw_decode(text)
+            if not isinstance(message, Pairs):
+                raise ValueError("no object")  # noqa: TRY004
+            self._tell(message, text[:end].encode("utf-8", "surrogateescape"))
+        except (ValueError, RecursionError, NotUnderstood):
+            self._listener.unreadable(line, position, why)
+            return
+        self._listener.strayed(text[end:].encode("utf-8", "surrogateescape"))
 
     def _tell(self, message: Object, line: bytes) -> None:
         kind = message.get("type")
@@ -201,7 +238,7 @@ class JsonReader:
                 b'{"type": "map", "data": {"%b": { "' % name.encode(errors="replace")
             )
             has_keys = False if is_structure else None
-            self._listener.printed(name, PrintedMap(kind, value, has_keys=has_keys))  # type: ignore[arg-type]
+            self._print(name, PrintedMap(kind, value, has_keys=has_keys))  # type: ignore[arg-type]
 
     def _hist(self, message: Object, line: bytes) -> None:
         data = message.get("data")
@@ -209,19 +246,28 @@ class JsonReader:
             raise NotUnderstood(f"a map whose data is {data!r}")
         self._note_blanks()
         kind = message.get("type")
-        if b'"min": -2147483648, "max": 0,' in line or b'"max": -2147483649,' in line:
-            self._evidence.until((0, 19))  # bounds that overflow
-        if kind == "tseries" or b'},{"min' in line:
-            self._evidence.since((0, 24))
-        elif b'}, {"min' in line:
-            self._evidence.until((0, 23))
+        if self._evidence.is_open:
+            self._note_shape(str(kind), line)
         for name, value in data.items():
             if type(value) is dict and line.count(b'": [') != len(value):
                 self._tell(_parsed(line), line)
                 return
             if isinstance(data, Pairs):
                 value = _with_zeroed(value)  # noqa: PLW2901
-            self._listener.printed(name, PrintedMap(kind, value))  # type: ignore[arg-type]
+            self._print(name, PrintedMap(kind, value))  # type: ignore[arg-type]
+
+    def _print(self, name: str, printed: PrintedMap) -> None:
+        if not _NAME.fullmatch(name):
+            raise NotUnderstood(f"{name!r} is no name of a map")
+        self._listener.printed(name, printed)
+
+    def _note_shape(self, kind: str, line: bytes) -> None:
+        if b'"min": -2147483648, "max": 0,' in line or b'"max": -2147483649,' in line:
+            self._evidence.until((0, 19))  # bounds that overflow
+        if kind == "tseries" or b'},{"min' in line:
+            self._evidence.since((0, 24))
+        elif b'}, {"min' in line:
+            self._evidence.until((0, 23))
 
     def _note_blanks(self) -> None:
         if self._blanks > 1 and self._evidence.may_be_before((0, 24)):
@@ -271,16 +317,21 @@ def error_of(message: Object) -> ErrorMessage:
     )
 
 
-def whole(data: Any) -> Any:
-    """Return data with the bytes that its strings had before they were printed."""
+def whole(data: Any, depth: int = 0) -> Any:
+    """Return data with the bytes that its strings had before they were printed.
+
+    :raises NotUnderstood: It is nested as no release prints it.
+    """
+    if depth > DEEPEST:
+        raise NotUnderstood(f"data that is nested more than {DEEPEST} deep")
     if isinstance(data, str):
         return restored(data)
     if isinstance(data, Pairs):
-        return Pairs((restored(key), whole(value)) for key, value in data)
+        return Pairs((restored(key), whole(value, depth + 1)) for key, value in data)
     if isinstance(data, dict):
-        return {restored(key): whole(value) for key, value in data.items()}
+        return {restored(key): whole(value, depth + 1) for key, value in data.items()}
     if isinstance(data, list):
-        return [whole(value) for value in data]
+        return [whole(value, depth + 1) for value in data]
     return data
 
 
@@ -311,17 +362,13 @@ def _parsed(line: bytes) -> Pairs:
     # Where char is unsigned (aarch64), and up to 0.16, bpftrace prints bytes as they are, UTF-8 or not.
     # U+FFFF is how JSON marks a damaged byte: where it stands itself, all bytes are taken one by one.
     text = line.decode("ascii" if _SIGN in line else "utf-8", "surrogateescape")
-    message = json.loads(text, object_pairs_hook=Pairs, parse_constant=_refuse)
+    message = _DECODER.decode(text)
     if not isinstance(message, Pairs):
         raise ValueError("no object")  # noqa: TRY004
     return message
 
 
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no value")
-
-
 def _number(number: Any) -> int:
-    if type(number) is not int:
-        raise NotUnderstood(f"bpftrace printed {number!r} where a whole number should be")
+    if type(number) is not int or not -(1 << 63) <= number < 1 << 64:
+        raise NotUnderstood(f"bpftrace printed {str(number)[:40]} where a whole number should be")
     return number

@@ -27,6 +27,11 @@ _MINOR_BITS = 20
 """MINORBITS of include/linux/kdev_t.h."""
 
 
+def in_64_bits(number: int) -> bool:
+    """Whether a number is one that bpftrace can print."""
+    return -_SIGN <= number < _WORD
+
+
 def signed(number: int) -> int:
     """Return a 64-bit integer as a signed one."""
     return (number + _SIGN) % _WORD - _SIGN

@@ -39,6 +39,17 @@ def format_of(head: bytes, *, is_all: bool) -> OutputFormat | None:
                 f"this is JSON, and not bpftrace's: {line[:80]!r}",
                 hint='bpftrace -f json prints lines that begin with {"type": "',
             )
+    if is_all and _is_json(head):
+        raise NotUnderstood("this is JSON, and not bpftrace's, which is an object on each line")
+    if (
+        is_all
+        and len(lines) == 1
+        and lines[0].startswith((b"{", b"["))
+        and not _MESSAGE.startswith(lines[0][:10])
+    ):
+        raise NotUnderstood(
+            f"this is one line that begins as JSON does, and not as bpftrace's: {head[:40]!r}"
+        )
     if not is_all:
         # A line that goes on tells already how it begins. A map may be what somebody else printed first.
         return "json" if lines[-1].startswith(_MESSAGE) else "text" if maps > _ENOUGH_MAPS else None

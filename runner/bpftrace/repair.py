@@ -10,17 +10,17 @@ if TYPE_CHECKING:
     from runner.bpftrace.evidence import Evidence
 
 _ESCAPE = re.compile(rb"(?<!\\)(?:\\\\)*\\u")
-_HEXADECIMAL = re.compile(rb'(?<=[ ,{])("count"|"events"|"value"): ?([0-9a-f]+)')
+_HEXADECIMAL = re.compile(rb'(?<=[ ,{])("count"|"events"|"value"): ?([0-9a-f]{1,16})')
 _LETTERS = re.compile(rb'(?<=[ ,{])"(?:count|events|value)": ?[0-9]*[a-f]')
 _BYTE = re.compile("\uffffff([89a-f][0-9a-f])")
 _SIGN = 1 << 63
 
-_STRING = rb'"(?:[^"\\]|\\.)*"'
+_STRING = rb'"(?:[^"\\]|\\.)*+"'
 _DATA = re.compile(rb'\{"type": "(?:map|stats|hist|value|tseries)", "data": (?:\{"@\w*": )?')
 _PAIR = re.compile(rb"(?:^\{?|, )(" + _STRING + rb"): ")
-_TOKEN = re.compile(_STRING + rb"(?:\s*:)?|[\[\]{},]|[^\[\]{},\"]+")
+_TOKEN = re.compile(_STRING + rb"(?:\s*:)?|[\[\]{},]|[^\[\]{},\"]+|(?s:\".*)")
 _SOUND = re.compile(rb"\s*(?:-?(?:0|[1-9]\d*)|true|false|null)?\s*")
-_POINT = re.compile(rb'"interval_start":\s*([\d:. T-]+?),\s*"value"')
+_POINT = re.compile(rb'"interval_start":\s{0,4}([\d:. T-]{1,40}?),\s{0,4}"value"')
 
 
 def restored(text: str) -> str:

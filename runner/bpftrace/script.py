@@ -14,10 +14,14 @@ if TYPE_CHECKING:
     from runner.capture.document import Program
 
 # Comments and texts, which may hold anything; a regular division never has two slashes.
-_OPAQUE = re.compile(r'//[^\n]*|/\*.*?(?:\*/|\Z)|"(?:\\.|[^"\\])*(?:"|\Z)', re.DOTALL)
+_OPAQUE = re.compile(r'//[^\n]*|/\*.*?(?:\*/|\Z)|"(?:\\.|[^"\\])*+(?:"|\\?\Z)', re.DOTALL)
 _MAP = re.compile(r"@\w*")
 _PROBE = re.compile(r"(?:^|[};*/\n,])\s*(BEGIN|begin)\b")
 _AGGREGATION = re.compile(r"\s*=\s*(count|sum|min|max|avg|stats|l?hist|tseries)\s*\(")
+_NEAR = 64
+"""Characters around a map that are looked at to see whether it is an argument."""
+
+_LONGEST_KEY = 1024
 _OPENING, _CLOSING = "([{", ")]}"
 
 _KINDS: dict[str, Kind] = {
@@ -77,22 +81,26 @@ class Script:
         return not re.search(r"print_maps_on_exit\s*=\s*(0|false)\b", self._code)
 
     @property
+    def prints_maps_meanwhile(self) -> bool:
+        """Whether it prints maps itself."""
+        return re.search(r"\bprint\s*\(\s*@", self._code) is not None
+
+    @property
     def has_paths_of_groups(self) -> bool:
         """Whether it prints cgroup_path(), which JSON leaves out since 0.24."""
         return re.search(r"\bcgroup_path\s*\(", self._code) is not None
 
     def begin(self) -> int | None:
         """Return where the body of the script's BEGIN starts, behind its brace; None where it has none."""
+        depth, counted = 0, 0
         for match in _PROBE.finditer(self._code):
             place = match.start(1)
-            if self._depth(place) == 0:
+            depth += self._code.count("{", counted, place) - self._code.count("}", counted, place)
+            counted = place
+            if depth == 0:
                 brace = self._code.find("{", place)
                 return brace + 1 if brace >= 0 else None
         return None
-
-    def _depth(self, place: int) -> int:
-        before = self._code[:place]
-        return before.count("{") - before.count("}")
 
     def _uses(self) -> Iterator[tuple[str, MapUse]]:
         for match in _MAP.finditer(self._code):
@@ -113,18 +121,19 @@ class Script:
             yield match[0], MapUse(parts, columns, _KINDS[function[1]] if function else None)
 
     def _is_argument(self, start: int, end: int) -> bool:
-        before = self._code[:start].rstrip()
-        after = self._code[end:].lstrip()
+        before = self._code[max(0, start - _NEAR) : start].rstrip()
+        after = self._code[end : end + _NEAR].lstrip()
         return bool(re.search(r"\w\($|:$|,$", before)) and after[:1] in (")", ",", "{", "")
 
     def _closing(self, opening: int) -> int:
         depth = 0
-        for place in range(opening, len(self._code)):
+        end = min(len(self._code), opening + _LONGEST_KEY)
+        for place in range(opening, end):
             character = self._code[place]
             depth += (character in _OPENING) - (character in _CLOSING)
             if depth == 0:
                 return place
-        return len(self._code)
+        return end
 
     def _parts(self, start: int, end: int) -> Iterator[str]:
         depth, begun = 0, start

@@ -37,7 +37,9 @@ def carrier_for(script: Script, dialect: Dialect) -> Carrier:
     texts = {name: use for name, use in script.maps.items() if use.parts != 0 and use.may_hold_text}
     rows = tuple(name for name, use in texts.items() if use.kind not in _SHAPED)
     is_shaped = any(use.kind in _SHAPED for use in texts.values())
-    return Carrier("text" if is_shaped or script.has_paths_of_groups else "json", rows)
+    # What is printed meanwhile has no rows that are printed one by one besides.
+    is_printed = bool(texts) and script.prints_maps_meanwhile
+    return Carrier("text" if is_shaped or is_printed or script.has_paths_of_groups else "json", rows)
 
 
 def frame_script(

@@ -24,6 +24,9 @@ _RAW = re.compile(r"[0-9a-f]+")
 _SOURCE = re.compile(r"(?P<text>.*\+\d+|[^@]+)@(?P<source>/.*):(?P<line>\d{1,18})")
 _OFFSET = re.compile(r"(?P<symbol>.*)\+(?P<offset>\d{1,18})")
 _ADDRESS = re.compile(r"0x[0-9a-f]+")
+_LONGEST = 4096
+"""A line that is longer is one symbol: no release prints such."""
+
 _INLINED = "[inlined] "
 _INLINED_PERF = " (inlined)"
 
@@ -37,6 +40,8 @@ def decode_stack(printed: str) -> Stack:
 
 
 def _frame(line: str) -> Frame:
+    if len(line) > _LONGEST:
+        return {"symbol": _text(line.strip())}
     perf = _PERF.fullmatch(line)
     if perf is not None:
         return _perf_frame(perf["address"] or perf["kernel"], perf["text"])

@@ -6,9 +6,11 @@ text of several lines ends nowhere. What can be read in more than one way is tol
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING, Any
 
+from runner.bpftrace.keys import in_64_bits
 from runner.bpftrace.labels import hist_bounds
 from runner.bpftrace.lines import Lines
 from runner.bpftrace.output import ErrorMessage, Pairs, PrintedMap
@@ -20,30 +22,32 @@ if TYPE_CHECKING:
     from runner.bpftrace.output import Listener, MapType
 
 _ENTRY = re.compile(rb"(@[A-Za-z0-9_]*)(\[|: ?)")
-_INTEGER = re.compile(rb"0|-?[1-9]\d{0,19}")
+_INTEGER = re.compile(rb"0|-?[1-9][0-9]{0,19}")
 _KEY = rb"\[[^\]\n]*\]: "
-_PLAIN_NUMBER = rb"(?:0|-?[1-9][0-9]{0,19})"
-_PLAIN_STATISTICS = rb"count -?[0-9]{1,20}, average -?[0-9]{1,20}, total -?[0-9]{1,20}"
+_PLAIN_NUMBER = rb"(?:0|-?[1-9][0-9]{0,17})"
+_PLAIN_STATISTICS = rb"count -?[0-9]{1,18}, average -?[0-9]{1,18}, total -?[0-9]{1,18}"
 _NUMBERS = re.compile(rb"(@[A-Za-z0-9_]*)%b%b\n(?:\1%b%b\n)*" % (_KEY, _PLAIN_NUMBER, _KEY, _PLAIN_NUMBER))
 _STATISTICS = re.compile(
     rb"(@[A-Za-z0-9_]*)%b%b\n(?:\1%b%b\n)*" % (_KEY, _PLAIN_STATISTICS, _KEY, _PLAIN_STATISTICS)
 )
 _NUMBER = re.compile(r"@\w*\[([^\]\n]*)\]: (-?[0-9]+)\n")
 _STATISTIC = re.compile(r"@\w*\[([^\]\n]*)\]: count (-?[0-9]+), average (-?[0-9]+), total (-?[0-9]+)\n")
-_ROWS = re.compile(rb"(?:[\[(][^\n|\])]*[\])] *[0-9]+ \|[@ ]*\|\n)+")
-_ROW = re.compile(rb"([\[(][^\n|\])]*[\])]) *([0-9]+) \|[@ ]*\|\n")
+_ROWS = re.compile(rb"(?:[\[(][^\n|\])]*[\])] *[0-9]{1,19} \|[@ ]*\|\n)+")
+_ROW = re.compile(rb"([\[(][^\n|\])]*[\])]) *([0-9]{1,19}) \|[@ ]*\|\n")
 _AT = ord("@")
-_STATS = re.compile(rb"count (-?\d+), average (-?\d+), total (-?\d+)")
-_STATS_RECORD = re.compile(rb"\{ \.count = (-?\d+), \.average = (-?\d+), \.total = (-?\d+) \}")
+_STATS = re.compile(rb"count (-?\d{1,20}), average (-?\d{1,20}), total (-?\d{1,20})")
+_STATS_RECORD = re.compile(rb"\{ \.count = (-?\d{1,20}), \.average = (-?\d{1,20}), \.total = (-?\d{1,20}) \}")
 _FRAME = re.compile(rb"(?: {8}|\t)\S.*|[0-9a-f]{6,16}|[0-9a-f]{40} 0x[0-9a-f]+")
 _SCALE = re.compile(rb" {9,}-?\d+ +-?\d+")
-_POINT = re.compile(rb"(\d\d:\d\d:\d\d(?:\.\d+)?) +[|*.].*[|*.] (-|-?\d+)")
+_POINT = re.compile(rb"(\d\d:\d\d:\d\d(?:\.\d+)?) +[|*.].*[|*.] (-|-?\d{1,20})")
 _SERIES = re.compile(rb"hh:mm:ss(?:\.\w+)? +\|_+\||<no data>| +v_+v")
 _ATTACHED = re.compile(rb"Attach(ing|ed) \d+ probes?(\.\.\.)?")
-_LOST = re.compile(rb"Lost (\d+) events")
-_TOLD = re.compile(rb"(?P<file>[^:\s]+):(?P<line>\d+):(?P<column>\d+)-\d+: (?:WARNING|ERROR): (?P<text>.*)")
-_HELPER = re.compile(rb"Additional Info - helper: (\w+), retcode: (-?\d+)")
-_FAILED = re.compile(rb"Failed to (\w+): (.*) \((-?\d+)\)")
+_LOST = re.compile(rb"Lost (\d{1,19}) events")
+_TOLD = re.compile(
+    rb"(?P<file>[^:\s]+):(?P<line>\d{1,9}):(?P<column>\d{1,9})-\d{1,9}: (?:WARNING|ERROR): (?P<text>.*)"
+)
+_HELPER = re.compile(rb"Additional Info - helper: (\w+), retcode: (-?\d{1,9})")
+_FAILED = re.compile(rb"Failed to (\w+): (.*) \((-?\d{1,9})\)")
 _RUNTIME = re.compile(
     rb"Divide or modulo by 0|Array access out of bounds|CPU count mismatch|Error reading [ku]stack"
     rb"|No DWARF unwind"
@@ -76,7 +80,7 @@ class TextReader:
         self._type: MapType = "map"
         self._has_keys = False
         self._entries: list[tuple[str, Any]] = []
-        self._keys: set[str] = set()
+        self._keys: dict[str, int] = {}
         self._doubtful: set[tuple[int, str]] = set()
         # Entries that could have been split elsewhere between key and value.
         self._bracketed: set[int] = set()
@@ -88,6 +92,8 @@ class TextReader:
         self._key_lines: list[bytes] = []
         self._blanks = 0
         self._is_final = False
+        # The place in what is read up to which lines are not taken many at a time.
+        self._by_line_until = 0
         # A warning that is followed by lines of the program.
         self._told: list[bytes] = []
 
@@ -95,6 +101,7 @@ class TextReader:
         """Read on."""
         block = self._lines.block(chunk)
         place, end = 0, len(block)
+        self._by_line_until = 0
         while place < end:
             # What there is most of is taken many lines at a time.
             after = self._took_run(block, place)
@@ -119,7 +126,8 @@ class TextReader:
                 self._body = []
             self._body += buckets
             return rows.end()
-        if block[place] != _AT or self._header is not None or self._told or self._key_lines:
+        is_busy = self._header is not None or self._told or self._key_lines
+        if block[place] != _AT or is_busy or place < self._by_line_until:
             return place
         run = _NUMBERS.match(block, place) or _STATISTICS.match(block, place)
         if run is None or (self._maps is not None and run[1].decode() not in self._maps):
@@ -138,27 +146,32 @@ class TextReader:
         name = run[1].decode()
         keys = {key for key, _ in entries}
         is_same = bool(self._entries) and (self._name, self._type, self._has_keys) == (name, kind, True)
-        if len(keys) < len(entries) or (is_same and not keys.isdisjoint(self._keys)):
-            return place  # a key again: line by line
+        if len(keys) < len(entries) or (is_same and not keys.isdisjoint(self._keys.keys())):
+            self._by_line_until = run.end()  # a key again
+            return place
         self._blanks = 0
         if not is_same:
             self._begin(kind, name, has_keys=True)
+        self._keys.update(zip((key for key, _ in entries), itertools.count(len(self._entries)), strict=False))
         self._entries += entries
-        self._keys |= keys
         return run.end()
 
     def close(self) -> None:
         """Read what stands behind the last newline, and tell the map that goes on."""
         rest = self._lines.rest()
-        if rest:
-            # A number, a bar or a text may go on: none of them says where it ends.
+        # An empty line ends a histogram; a number, a bar or a text may go on, for nothing says where it ends.
+        is_cut_histogram = self._header is not None and type(self._body) is list
+        if rest or is_cut_histogram:
             self._end_body()
+            if is_cut_histogram:
+                self._doubtful.add((len(self._entries) - 1, "value"))
             self._flush()
             self._listener.cut(rest, self._position)
         if self._key_lines:
             self._listener.cut(b"\n".join(self._key_lines), self._position)
             self._key_lines = []
-        self._end_told()
+        if self._told:
+            self._abandon_told()
         self._end_body()
         self._flush()
 
@@ -219,11 +232,19 @@ class TextReader:
         if _UNDERLINE.fullmatch(line):
             self._end_told()
             return True
-        if len(self._told) < 3 and not _TOLD.fullmatch(line):
+        if len(self._told) < 3:
             self._told.append(line)
             return True
-        self._end_told()
+        self._abandon_told()
         return False
+
+    def _abandon_told(self) -> None:
+        """Read the lines again that do not belong to a warning: nothing underlines them."""
+        first, *others = self._told
+        self._told = []
+        self._listener.said("text", _text(first) + "\n")
+        for line in others:
+            self._read(line)
 
     def _end_told(self) -> None:
         if not self._told:
@@ -314,7 +335,7 @@ class TextReader:
             self._end_body()
             self._header = (name, key, has_space)
             return
-        if _INTEGER.fullmatch(value):
+        if _INTEGER.fullmatch(value) and in_64_bits(int(value)):
             self._add("map", name, key, int(value))
             return
         stats = _STATS.fullmatch(value)
@@ -324,7 +345,7 @@ class TextReader:
             stats = _STATS_RECORD.fullmatch(value)
             if stats is not None:
                 self._evidence.since((0, 24))
-        if stats is not None:
+        if stats is not None and all(map(in_64_bits, map(int, stats.groups()))):
             count, average, total = map(int, stats.groups())
             self._add("stats", name, key, {"count": count, "average": average, "total": total})
             return
@@ -392,13 +413,13 @@ class TextReader:
         is_repeated = key is None or key in self._keys
         if is_same and has_keys and is_repeated and self._is_final:
             # Every map is printed once at the end: two keys that look alike.
-            first = next(place for place, (each, _) in enumerate(self._entries) if each == key)
-            self._doubtful |= {(first, "key"), (len(self._entries), "key")}
+            assert key is not None
+            self._doubtful |= {(self._keys[key], "key"), (len(self._entries), "key")}
         elif not is_same or is_repeated:
             self._begin(kind, name, has_keys=has_keys)
         self._entries.append((key or "", value))
         if key is not None:
-            self._keys.add(key)
+            self._keys.setdefault(key, len(self._entries) - 1)
 
     def _begin(self, kind: MapType, name: str, *, has_keys: bool) -> None:
         """Begin a printing of a map."""
@@ -418,7 +439,7 @@ class TextReader:
             for what in ("key", "value")
             if not types & {type(entries[place][1])} & {int, dict}
         }
-        self._entries, self._keys, self._doubtful, self._bracketed = [], set(), set(), set()
+        self._entries, self._keys, self._doubtful, self._bracketed = [], {}, set(), set()
         self._listener.printed(
             self._name,
             PrintedMap(

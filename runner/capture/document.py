@@ -157,6 +157,8 @@ class Program(TypedDict):
 
     text: str
     sha256: str
+    name: NotRequired[str]
+    """The name of a script's file."""
 
 
 class Host(TypedDict):

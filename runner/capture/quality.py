@@ -71,6 +71,9 @@ RULES: dict[str, Rule] = {
     "lines-unreadable": Rule(
         "degraded", "lines begin as bpftrace's and are none: they are kept as messages", "lines"
     ),
+    "output-unrecognized": Rule(
+        "degraded", "no map and no notice shows that bpftrace printed this: it may be anything", "nothing"
+    ),
     "output-cut": Rule(
         "degraded", "the output ends in the middle of a line: what would follow is missing",
         "bytes of that line",

@@ -58,7 +58,7 @@ class MessageFile:
 
         :param capture: Without messages.
         """
-        head, place, tail = encode_capture(capture).partition(_PLACE)
+        head, place, tail = encode_capture(capture).rpartition(_PLACE)
         assert place
         yield head + b'"messages": ['
         self._file.seek(0)

@@ -46,7 +46,7 @@ app.add_typer(
     typer.Typer(
         cls=RunGroup,
         name="run",
-        help="Run a recipe and print its capture.",
+        help="Run a recipe, or a script (path/to/script.bt), and print its capture.",
         no_args_is_help=True,
         rich_markup_mode=None,
         subcommand_metavar="RECIPE [OPTIONS] [-- COMMAND ...]",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from runner.decode import Decoder
 
 _CHUNK = 1 << 20
+_LONGEST_SCRIPT = 1 << 20
 _SHOWN_MESSAGES = 100
 """Messages that a table on a terminal shows; JSON has them all."""
 
@@ -108,6 +109,8 @@ def read_script(path: Path) -> Script:
         script = Script(path.read_bytes().decode(errors="surrogateescape"))
     except OSError as error:
         raise ValueRefused(f"{path}: {error.strerror}") from error
+    if len(script.text) > _LONGEST_SCRIPT:
+        raise ValueRefused(f"{path} is longer than 1 MB: it is no bpftrace script")
     if not script.has_probes:
         raise ValueRefused(f"{path} has no probe: it is no bpftrace script")
     return script

@@ -67,6 +67,10 @@ class RunGroup(TyperGroup):
             return script_command(Path(cmd_name))
         if cmd_name.startswith("-") or (ctx.resilient_parsing and cmd_name not in recipe_ids()):
             return None
+        if cmd_name not in recipe_ids() and Path(cmd_name).is_file():
+            from runner.errors import ValueRefused
+
+            raise ValueRefused(f"there is no recipe {cmd_name!r}", hint=f"to run the script: ./{cmd_name}")
         return recipe_command(
             find_recipe(cmd_name),
             _common_options,

@@ -96,7 +96,7 @@ def script_command(path: Path) -> Any:
         str(path),
         cls=WorkloadCommand,
         help="Run a bpftrace script and print its capture: every map it prints is a table.",
-        options_metavar="[OPTIONS]",
+        options_metavar="[OPTIONS] [-- COMMAND ...]",
     )(invoke)
     return typer.main.get_command(one)
 
@@ -161,7 +161,7 @@ def _run(
         workload = Workload(workload_argv) if workload_argv else None
         found = ask_bpftrace(bpftrace)
         # It answers while these are loaded.
-        from runner.errors import TraceFailed
+        from runner.errors import HostRefused, TraceFailed
         from runner.plan import check_privilege, host_facts
         from runner.run_script import ScriptPlan, run_script
 
@@ -169,7 +169,9 @@ def _run(
         if elevation is None:
             check_privilege()
         release = found()
-        plan = ScriptPlan(script, release, host_facts((), release), arguments, unsafe)
+        plan = ScriptPlan(
+            script, release, host_facts((), release), arguments, is_unsafe=unsafe, name=path.name
+        )
         printer = _Printer(form, destination)
         bar = None if printer.is_live else progress_for_stderr(seconds)
         from contextlib import nullcontext
@@ -189,7 +191,7 @@ def _run(
                     watcher=bar,
                     on_message=printer.message if printer.is_live else None,
                 )
-        except TraceFailed as error:
+        except (TraceFailed, HostRefused) as error:
             error.message = error.message.replace("stdin:", f"{path}:")
             if error.hint is not None and "recipe" in error.hint:
                 error.hint = "this is a mistake in the script"

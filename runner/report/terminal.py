@@ -32,6 +32,9 @@ MOST_ROWS = 20
 
 MOST_HISTOGRAMS = 5
 
+_MANY = ("port", "ip")
+"""Types of keys that have many values which say little one by one."""
+
 _SUMS = ("count", "sum")
 
 UNATTRIBUTED = "unattributed"
@@ -96,9 +99,14 @@ def message_text(message: Message) -> str:
 
 def _heading(capture: Capture) -> Text:
     recipe, host, window = capture["recipe"], capture["host"], capture["window"]
-    parts = [recipe["id"] if recipe else "script"]
+    program = capture.get("program")
+    name = program.get("name", "script") if program else "script"
+    parts = [recipe["id"] if recipe else printable(name)]
     parts += [f"--{name} {readable(value)}" for name, values in capture["target"].items() for value in values]
     for name, given in capture["parameters"].items():
+        if recipe is None:
+            parts += [printable(str(value)) for value in given]
+            continue
         parts += [f"--{name} {value}" for value in (given if isinstance(given, list) else [given])]
     if host["hostname"]:
         parts.append(printable(host["hostname"]))
@@ -176,7 +184,7 @@ def _table(table: Table, totals: dict[str, int]) -> Iterator[RenderableType]:
     columns = [column["name"] for column in table["keys"]]
     lines = [_Line([row["key"][name] for name in columns], row["value"], row) for row in table["rows"]]  # type: ignore[typeddict-item]
     total = totals.get(table["name"], sum(line.value for line in lines))
-    lines = _collapsed(lines)
+    lines = _collapsed(lines, table["keys"])
     unknown = sum(line.value for line in lines if line.row.get("unattributed"))
     share = f", {unknown} of them unattributed" if unknown else ""
     yield Text(f"\n{title}: {total} {table['unit'] or ''}".rstrip() + share)
@@ -211,15 +219,15 @@ class _Several:
     count: int
 
 
-def _collapsed(lines: list[_Line]) -> list[_Line]:
+def _collapsed(lines: list[_Line], columns: Sequence[KeyColumn]) -> list[_Line]:
     """Put lines together that differ in one column only, where there are too many to read.
 
     The column is the one with the most different values, as the ports of clients are.
     """
-    if len(lines) <= MOST_ROWS:
+    many = [index for index, column in enumerate(columns) if column["type"] in _MANY]
+    if len(lines) <= MOST_ROWS or not many or len(columns) == 1:
         return lines
-    width = len(lines[0].cells)
-    column = max(range(width), key=lambda index: len({str(line.cells[index]) for line in lines}))
+    column = max(many, key=lambda index: len({str(line.cells[index]) for line in lines}))
     groups: dict[str, list[_Line]] = {}
     for line in lines:
         rest = [*line.cells[:column], *line.cells[column + 1 :]]
