@@ -76,7 +76,7 @@ def test_names_and_counts_of_a_script_are_those_of_the_processes(bpftrace, tmp_p
     by_offset = table_of(capture, "by_offset")
     counted = {}
     for row in by_offset["rows"]:
-        assert row["key"]["key2"] in OFFSETS
+        assert row["key"]["offset"] in OFFSETS
         name = raw(row["key"]["comm"])
         counted[name] = counted.get(name, 0) + row["value"]
     assert counted == made
