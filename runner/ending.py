@@ -58,11 +58,11 @@ def ending_problems(
     """
     stderr = bytes(recording.stderr)
     if not is_whole:
-        how = how_ended(recording.exit_code)
+        how = f" ({how_ended(recording.exit_code)})" if recording.exit_code is not None else ""
         yield problem(
             "output-incomplete",
             None,
-            f"bpftrace ({how}) did not print its last map: what stands before it may be missing",
+            f"bpftrace{how} did not print its last map: what stands before it may be missing",
         )
     unattached = unattached_probes(stderr)
     if unattached:

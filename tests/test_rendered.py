@@ -87,6 +87,17 @@ def test_output_that_was_cut_is_void():
     assert capture["quality"]["grade"] == "void"
 
 
+def test_void_output_fails_after_the_capture_is_written(tmp_path):
+    output = output_of(rendered("0.23.2"), "0.23.2")
+    saved = tmp_path / "cut.out"
+    saved.write_bytes(output[: output.rindex(b'{"type": "map"')])
+    for form in ("json", "jsonl", "table"):
+        done = ebpf_recipe("decode", str(saved), "-f", form)
+        assert done.returncode == 5
+        assert "the run was void: bpftrace did not print its last map" in done.stderr
+        assert done.stdout
+
+
 def changed(output, **changes):
     match = re.search(rb"(rendered/v1 )([A-Za-z0-9+/=]+)", output)
     header = orjson.loads(base64.b64decode(match[2])) | changes

@@ -4,7 +4,7 @@ import pytest
 
 from runner.bpftrace.dialect import dialect_of
 from runner.bpftrace.script import Script
-from runner.bpftrace.script_frame import carrier_for, frame_script
+from runner.bpftrace.script_frame import carrier_for, frame_script, own_places
 
 OLD, NEW = dialect_of((0, 23, 2)), dialect_of((0, 27, 1))
 
@@ -87,3 +87,12 @@ def test_the_format_that_loses_least(text, form, rows):
 def test_maps_that_are_not_printed_at_the_end():
     assert not Script("config = { print_maps_on_exit=0 } p:x { @ = 1; }").prints_maps_at_the_end
     assert Script('p:x { @ = "print_maps_on_exit=0"; }').prints_maps_at_the_end
+
+
+def test_bpftraces_places_are_those_of_the_script():
+    script = Script("p:x { }\n  BEGIN { @x = ; }\np:y { @ = ; }")
+    framed = frame_script(script, carrier_for(script, OLD), runner=None, limit_seconds=None)
+    line = framed.text.splitlines()[1]
+    printed = f"stdin:2:{line.index('; }') + 1}-{line.index('; }') + 2}: ERROR: a\nstdin:3:9-10: ERROR: b\nstdin:1-2: c"
+    told = own_places(printed, "a.bt", script)
+    assert told == "a.bt:2:16-17: ERROR: a\na.bt:3:9-10: ERROR: b\na.bt:1-2: c"

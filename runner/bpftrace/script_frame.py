@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -30,6 +31,33 @@ class Carrier:
     row_maps: tuple[str, ...] = ()
 
 
+_LEAST_END = 1_000_000_000
+"""What ours does in a BEGIN always takes as many columns."""
+
+
+def _begin(token: str, end_value: int) -> str:
+    return f'{END_MAP} = {end_value}; printf("{token}\\n");'
+
+
+def own_places(message: str, name: str, script: Script) -> str:
+    """Return a message of bpftrace with the places of the script as it was given: its name, and its columns.
+
+    :param name: What the script is called.
+    """
+    begin = script.begin()
+    line = script.text.count("\n", 0, begin) + 1 if begin is not None else 0
+    column = begin - script.text.rfind("\n", 0, begin) - 1 if begin is not None else 0
+    shift = len(_begin("ebpf-recipe-ready-" + "0" * 16, _LEAST_END)) + 2
+
+    def own(match: re.Match[str]) -> str:
+        first, last = int(match[2]), int(match[3])
+        if int(match[1]) == line and first > column:
+            first, last = max(column, first - shift), max(column, last - shift)
+        return f"{name}:{match[1]}:{first}-{last}"
+
+    return re.sub(r"stdin:(\d+):(\d+)-(\d+)", own, message).replace("stdin:", f"{name}:")
+
+
 def carrier_for(script: Script, dialect: Dialect) -> Carrier:
     """Return what loses least of a script's output on a release."""
     if not dialect.drops_spaces_of_keys:
@@ -50,8 +78,8 @@ def frame_script(
     A second BEGIN is refused up to 0.23: what ours does stands in the script's own, where it has one.
     """
     token = f"ebpf-recipe-ready-{secrets.token_hex(8)}"
-    end_value = secrets.randbits(31) | 1
-    begin = f'{END_MAP} = {end_value}; printf("{token}\\n");'
+    end_value = _LEAST_END + secrets.randbelow(_LEAST_END)
+    begin = _begin(token, end_value)
     place = script.begin()
     if place is not None:
         text = f"{script.text[:place]} {begin} {script.text[place:]}"

@@ -192,6 +192,8 @@ def _write_table(
     capture = _decoded(path, decoder(keep_newest))
     capture["messages"] = list(newest)
     destination.write(format_capture(capture, in_color=in_color).encode())
+    if capture["quality"]["grade"] == "void":
+        _note(capture)
     if count > len(newest):
         say(f"note: {count - len(newest)} earlier messages are not shown; -f json has them all")
 
@@ -222,9 +224,16 @@ def _chunks(path: Path) -> Iterator[bytes]:
 
 
 def _note(capture: Capture) -> None:
-    """Say on stderr what makes the result less than it looks, where a table does not."""
-    from runner.cli.output import say
+    """Say on stderr what makes the result less than it looks, and fail where it proves nothing.
 
+    :raises TraceFailed: The capture is void.
+    """
+    from runner.cli.output import say
+    from runner.errors import TraceFailed
+
+    if capture["quality"]["grade"] == "void":
+        details = "; ".join(problem["detail"] for problem in capture["quality"]["problems"])
+        raise TraceFailed(f"the run was void: {details}")
     if capture["quality"]["grade"] != "usable":
         for problem in capture["quality"]["problems"]:
             say(f"note: {problem['code']}: {problem['detail']}")

@@ -192,7 +192,9 @@ def _run(
                     on_message=printer.message if printer.is_live else None,
                 )
         except (TraceFailed, HostRefused) as error:
-            error.message = error.message.replace("stdin:", f"{path}:")
+            from runner.bpftrace.script_frame import own_places
+
+            error.message = own_places(error.message, str(path), script)
             if error.hint is not None and "recipe" in error.hint:
                 error.hint = "this is a mistake in the script"
             raise
