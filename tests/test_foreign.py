@@ -192,3 +192,18 @@ def test_a_histogram_that_was_cut_between_its_rows_is_told():
     capture = capture_of("@h:\n[0]                    3 |@@@|\n[1]                    2 |@@ |\n", version=V23)
     assert "output-cut" in codes(capture)
     assert capture["tables"][0]["rows"][0]["ambiguous"] == ["value"]
+
+
+@pytest.mark.parametrize("size", [1, 40, 1000])
+def test_a_line_that_only_looks_like_a_row_ends_a_histogram(size):
+    row = "[{}]{:>21} |@@@|\n"
+    text = (
+        "Attached 1 probe\n@h:\n"
+        + row.format(0, 3)
+        + row.format(1, 2)
+        + row.format("x", 1)
+        + row.format(2, 9)
+    )
+    pieces = [text.encode()[start : start + size] for start in range(0, len(text), size)]
+    (table,) = decode(pieces)["tables"]
+    assert [bucket["count"] for bucket in table["rows"][0]["buckets"]] == [3, 2]

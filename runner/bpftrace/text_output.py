@@ -26,13 +26,13 @@ _INTEGER = re.compile(rb"0|-?[1-9][0-9]{0,19}")
 _KEY = rb"\[[^\]\n]*\]: "
 _PLAIN_NUMBER = rb"(?:0|-?[1-9][0-9]{0,17})"
 _PLAIN_STATISTICS = rb"count -?[0-9]{1,18}, average -?[0-9]{1,18}, total -?[0-9]{1,18}"
-_NUMBERS = re.compile(rb"(@[A-Za-z0-9_]*)%b%b\n(?:\1%b%b\n)*" % (_KEY, _PLAIN_NUMBER, _KEY, _PLAIN_NUMBER))
+_NUMBERS = re.compile(rb"(@[A-Za-z0-9_]*)%b%b\n(?:\1%b%b\n)*+" % (_KEY, _PLAIN_NUMBER, _KEY, _PLAIN_NUMBER))
 _STATISTICS = re.compile(
-    rb"(@[A-Za-z0-9_]*)%b%b\n(?:\1%b%b\n)*" % (_KEY, _PLAIN_STATISTICS, _KEY, _PLAIN_STATISTICS)
+    rb"(@[A-Za-z0-9_]*)%b%b\n(?:\1%b%b\n)*+" % (_KEY, _PLAIN_STATISTICS, _KEY, _PLAIN_STATISTICS)
 )
 _NUMBER = re.compile(r"@\w*\[([^\]\n]*)\]: (-?[0-9]+)\n")
 _STATISTIC = re.compile(r"@\w*\[([^\]\n]*)\]: count (-?[0-9]+), average (-?[0-9]+), total (-?[0-9]+)\n")
-_ROWS = re.compile(rb"(?:[\[(][^\n|\])]*[\])] *[0-9]{1,19} \|[@ ]*\|\n)+")
+_ROWS = re.compile(rb"(?:[\[(][^\n|\])]*[\])] *[0-9]{1,19} \|[@ ]*\|\n)++")
 _ROW = re.compile(rb"([\[(][^\n|\])]*[\])]) *([0-9]{1,19}) \|[@ ]*\|\n")
 _AT = ord("@")
 _STATS = re.compile(rb"count (-?\d{1,20}), average (-?\d{1,20}), total (-?\d{1,20})")
@@ -118,14 +118,18 @@ class TextReader:
         """
         if self._header is not None and (self._body is None or type(self._body) is list):
             rows = _ROWS.match(block, place)
-            buckets = _buckets(rows[0]) if rows is not None else None
-            if rows is None or buckets is None:
+            buckets = _buckets(rows[0]) if rows is not None else []
+            if rows is None or not buckets:
                 return place
+            after = rows.end()
+            if len(buckets) < rows[0].count(b"\n"):
+                *_, last = itertools.islice(_ROW.finditer(block, place), len(buckets))
+                after = last.end()
             if self._body is None:
                 self._told_header()
                 self._body = []
             self._body += buckets
-            return rows.end()
+            return after
         is_busy = self._header is not None or self._told or self._key_lines
         if block[place] != _AT or is_busy or place < self._by_line_until:
             return place
@@ -453,13 +457,13 @@ class TextReader:
         )
 
 
-def _buckets(rows: bytes) -> list[dict[str, int]] | None:
-    """Return the buckets of rows, bounds inclusive as in JSON; None where one of them is no row."""
+def _buckets(rows: bytes) -> list[dict[str, int]]:
+    """Return the buckets of rows up to the first that is none, bounds inclusive as in JSON."""
     buckets = []
     for label, count in _ROW.findall(rows):
         bounds = hist_bounds(label)
         if bounds is None:
-            return None
+            break
         buckets.append({**bounds, "count": int(count)})
     return buckets
 

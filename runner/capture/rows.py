@@ -20,12 +20,17 @@ AnyRow = Any
 
 def identity(key: Mapping[str, KeyValue]) -> bytes:
     """Return what is equal for equal keys and for no others."""
-    return orjson.dumps(key)
+    return _compact(orjson.dumps(key))
 
 
 def row_identity(row: Row) -> bytes:
     """Return the same of a row: one of which the owner or a key is not known is no other's."""
-    return orjson.dumps((row["key"], row.get("unattributed", False), row.get("damaged")))
+    return _compact(orjson.dumps((row["key"], row.get("unattributed", False), row.get("damaged"))))
+
+
+def _compact(made: bytes) -> bytes:
+    """Return a copy: what orjson returns holds some kilobytes, however short it is."""
+    return b"%b" % made
 
 
 def histogram_row(key: dict[str, KeyValue], counts: Mapping[BucketBounds, int]) -> HistogramRow:
