@@ -33,7 +33,10 @@ def format_of(head: bytes, *, is_all: bool) -> OutputFormat | None:
             return "json"
         if _NOTICE.match(line):
             return "text"
+        # A map may be what somebody else printed first; so many are the output itself.
         maps += _MAP.match(line) is not None
+        if maps > _ENOUGH_MAPS:
+            return "text"
         if stripped.startswith((b"{", b"[")) and _is_json(line):
             raise NotUnderstood(
                 f"this is JSON, and not bpftrace's: {line[:80]!r}",
@@ -51,8 +54,8 @@ def format_of(head: bytes, *, is_all: bool) -> OutputFormat | None:
             f"this is one line that begins as JSON does, and not as bpftrace's: {head[:40]!r}"
         )
     if not is_all:
-        # A line that goes on tells already how it begins. A map may be what somebody else printed first.
-        return "json" if lines[-1].startswith(_MESSAGE) else "text" if maps > _ENOUGH_MAPS else None
+        # A line that goes on tells already how it begins.
+        return "json" if lines[-1].startswith(_MESSAGE) else None
     if not head.strip():
         raise NotUnderstood("the output is empty: bpftrace printed nothing, or it is not its output")
     if b"\0" in head:
