@@ -207,3 +207,10 @@ def test_a_line_that_only_looks_like_a_row_ends_a_histogram(size):
     pieces = [text.encode()[start : start + size] for start in range(0, len(text), size)]
     (table,) = decode(pieces)["tables"]
     assert [bucket["count"] for bucket in table["rows"][0]["buckets"]] == [3, 2]
+
+
+def test_what_an_error_says_need_not_be_utf_8():
+    told = "stdin:1:1-2: WARNING: Divide or modulo by 0 \udcff\nprogram\n ~\n@a: 1\n"
+    (problem,) = capture_of(told, version=V23)["quality"]["problems"]
+    assert (problem["code"], problem["count"]) == ("runtime-errors", 1)
+    assert "\ufffd" in problem["detail"]

@@ -260,12 +260,16 @@ class TextReader:
         failed = _FAILED.fullmatch(match["text"])
         place = f"{int(match['line'])}:{int(match['column'])}"
         if more is not None:
-            error = ErrorMessage("helper_error", more[1].decode(), int(more[2]), _text(match["text"]), place)
+            error = ErrorMessage(
+                "helper_error", more[1].decode(), int(more[2]), _readable(match["text"]), place
+            )
         elif failed is not None:
             self._evidence.until((0, 19))
-            error = ErrorMessage("helper_error", failed[1].decode(), int(failed[3]), _text(failed[2]), place)
+            error = ErrorMessage(
+                "helper_error", failed[1].decode(), int(failed[3]), _readable(failed[2]), place
+            )
         elif _RUNTIME.match(match["text"]):
-            error = ErrorMessage("runtime_error", "", 0, _text(match["text"]), place)
+            error = ErrorMessage("runtime_error", "", 0, _readable(match["text"]), place)
         else:
             # errorf(), warnf(), and what is said of the program when it is compiled.
             for line in told:
@@ -471,6 +475,11 @@ def _buckets(rows: bytes) -> list[dict[str, int]]:
 def _is_plain(value: bytes) -> bool:
     """Whether a value is a number or statistics, and not a text that may be anything."""
     return bool(_INTEGER.fullmatch(value) or _STATS.fullmatch(value) or _STATS_RECORD.fullmatch(value))
+
+
+def _readable(raw: bytes) -> str:
+    """Return a text for people: what is not UTF-8 in it is U+FFFD."""
+    return raw.decode(errors="replace")
 
 
 def _key(raw: bytes) -> str:
