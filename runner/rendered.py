@@ -44,7 +44,6 @@ _LINE = re.compile(re.escape(MARK) + rb"([A-Za-z0-9+/=]+)(?:\\n|\n)")
 _BEGAN = re.compile(r"ebpf-recipe/began (\d{1,20})\n?")
 _ENDED = re.compile(r"ebpf-recipe/ended (\d{1,20})\n?")
 _TIME = re.compile(r"ebpf-recipe/time (\d{1,12})\n?")
-_BILLION = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)

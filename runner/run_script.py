@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from runner.trace import Traced
     from runner.workload import Workload
 
+_NO_LOOPS = "oop expression does not support"
+"""What 0.23 and 0.27 say of a map whose rows they cannot go through."""
+
 _TOKEN = "ebpf-recipe-ready-"  # noqa: S105
 
 
@@ -86,9 +89,9 @@ def run_script(
                 watcher=watcher or Watcher(),
                 on_line=live.read,
             )
-        except TraceFailed:
+        except TraceFailed as error:
             # A release that has no loops over such a map says so: without them, then.
-            if place == len(carriers) - 1:
+            if place == len(carriers) - 1 or _NO_LOOPS not in error.message:
                 raise
             continue
         return live.capture(traced, workload)

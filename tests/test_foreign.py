@@ -214,3 +214,7 @@ def test_what_an_error_says_need_not_be_utf_8():
     (problem,) = capture_of(told, version=V23)["quality"]["problems"]
     assert (problem["code"], problem["count"]) == ("runtime-errors", 1)
     assert "\ufffd" in problem["detail"]
+
+
+def test_doubts_of_a_map_that_is_not_printed_at_the_end_are_counted_once():
+    assert codes(capture_of("@m[a, b]: 1\nbye\n", version=V23)) == {"rows-ambiguous": 1}

@@ -71,8 +71,6 @@ class ForeignOutput:
         self._errors: Counter[ErrorMessage] = Counter()
         self._unreadable = 0
         self._cut_bytes: int | None = None
-        self.maps: dict[str, PrintedMap] = self._last
-        """The last printing of every map."""
         self.is_known = False
         """Something was seen that only bpftrace prints."""
 
@@ -156,14 +154,18 @@ class ForeignOutput:
             {"type": "cut", "text": encode_text(line[:_LONGEST_KEPT]), "data": {"position": position}}
         )
 
-    @property
-    def is_cut(self) -> bool:
-        """Whether the output ends in the middle of a line."""
-        return self._cut_bytes is not None
-
     def tables(self) -> list[Table]:
         """Return the tables, at the end."""
-        return [table for name in sorted(self._last) if (table := self._table(name, self._last[name]))]
+        # The doubts of what was handed on already are counted.
+        return [
+            table
+            for name in sorted(self._last)
+            if (
+                table := self._table(
+                    name, self._last[name], self._doubts if name in self._latest else Doubts()
+                )
+            )
+        ]
 
     def problems(self, *, lost_in_all: int = 0, repaired: int = 0, doubtful: int = 0) -> Iterator[Problem]:
         """Say what is less than exact, once the tables are there.
@@ -211,11 +213,11 @@ class ForeignOutput:
         """Hand on the maps that were printed and are not of the end."""
         latest, self._latest = self._latest, {}
         for name, printed in latest.items():
-            table = self._table(name, printed)
+            table = self._table(name, printed, self._doubts)
             if table is not None:
                 self._on_message({"type": printed.type, "text": name, "data": table})
 
-    def _table(self, name: str, printed: PrintedMap) -> Table | None:
+    def _table(self, name: str, printed: PrintedMap, doubts: Doubts) -> Table | None:
         if name in _OWN_MAPS:
             return None
         use = self._script.maps.get(name) if self._script is not None else None
@@ -223,7 +225,7 @@ class ForeignOutput:
         if printed is self._last.get(name):
             looped = LoopedRows(self._looped.get(name, ()), self._text_rows.get(name, frozenset()))
         try:
-            return foreign_table(name, printed, self._evidence, use, self._doubts, looped)
+            return foreign_table(name, printed, self._evidence, use, doubts, looped)
         except NotUnderstood as error:
             self.unreadable(_shown(printed.value), -1, error.message)
             return None
