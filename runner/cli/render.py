@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from runner.cli.options import BpftracePath, BufferPages, MaxMapKeys
 from runner.cli.recipe_command import recipe_command
 from runner.recipe.catalogue import find_recipe, recipe_ids
 
@@ -48,13 +49,9 @@ def _common_options(
     facts_script: Annotated[
         bool, typer.Option("--facts-script", help="Print a shell script that prints them, for any host.")
     ] = False,
-    bpftrace: Annotated[str | None, typer.Option(metavar="PATH", help="This host's bpftrace.")] = None,
-    max_map_keys: Annotated[
-        str | None, typer.Option(metavar="N", help="Room for keys in each map. [1 to 10000000]")
-    ] = None,
-    buffer_pages: Annotated[
-        str | None, typer.Option(metavar="N", help="Pages of the buffer for what is printed. [a power of 2]")
-    ] = None,
+    bpftrace: BpftracePath = None,
+    max_map_keys: MaxMapKeys = None,
+    buffer_pages: BufferPages = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", readable=False, help="Write to a file.")
     ] = None,

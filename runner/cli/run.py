@@ -10,6 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from runner.cli.options import (
+    BpftracePath,
+    BufferPages,
+    CheckReads,
+    Duration,
+    MaxMapKeys,
+    Measured,
+    Overhead,
+    Sudo,
+    SudoPasswordFd,
+)
 from runner.cli.recipe_command import WORKLOAD, WorkloadCommand, recipe_command
 from runner.recipe.catalogue import find_recipe, recipe_ids
 
@@ -39,14 +50,6 @@ class Format(StrEnum):
     AUTO = "auto"
     TABLE = "table"
     JSON = "json"
-
-
-class Measured(StrEnum):
-    """In how much of the window run times are counted."""
-
-    SLICES = "slices"
-    WHOLE = "whole"
-    OFF = "off"
 
 
 class RunGroup(TyperGroup):
@@ -81,16 +84,7 @@ class RunGroup(TyperGroup):
 
 
 def _common_options(
-    duration: Annotated[
-        str | None,
-        typer.Option(
-            "-d",
-            "--duration",
-            metavar="DURATION",
-            help="How long to trace: 10s, 500ms, 2m. [default: 10s; with -- COMMAND: as long as it runs]",
-            show_default=False,
-        ),
-    ] = None,
+    duration: Duration = None,
     form: Annotated[
         Format, typer.Option("-f", "--format", help="auto: a table on a terminal, JSON elsewhere.")
     ] = Format.AUTO,
@@ -104,34 +98,13 @@ def _common_options(
             help="Write to a file, as JSON unless -f says otherwise.",
         ),
     ] = None,
-    bpftrace: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PATH", help="The bpftrace to use. [default: $EBPF_RECIPE_BPFTRACE, else the one on PATH]"
-        ),
-    ] = None,
-    max_map_keys: Annotated[
-        str | None, typer.Option(metavar="N", help="Room for keys in each map. [1 to 10000000]")
-    ] = None,
-    buffer_pages: Annotated[
-        str | None,
-        typer.Option(metavar="N", help="Pages of the buffer for what is printed. [a power of 2, 1 to 65536]"),
-    ] = None,
-    check_reads: Annotated[
-        bool,
-        typer.Option("--check-reads", help="Have every read of memory that fails told: it is zero else."),
-    ] = False,
-    sudo: Annotated[
-        bool, typer.Option("--sudo", help="Run bpftrace, and nothing else, through sudo.")
-    ] = False,
-    sudo_password_fd: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=0, help="Read sudo's password from this descriptor, not the terminal."),
-    ] = None,
-    overhead: Annotated[
-        Measured,
-        typer.Option(help="When to count the run time of our BPF programs: it slows all of the host's."),
-    ] = Measured.SLICES,
+    bpftrace: BpftracePath = None,
+    max_map_keys: MaxMapKeys = None,
+    buffer_pages: BufferPages = None,
+    check_reads: CheckReads = False,
+    sudo: Sudo = False,
+    sudo_password_fd: SudoPasswordFd = None,
+    overhead: Overhead = Measured.SLICES,
     record: Annotated[
         Path | None,
         typer.Option(metavar="FILE", readable=False, help="Also keep what bpftrace printed, for --replay."),

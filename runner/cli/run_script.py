@@ -9,8 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from runner.cli.options import (
+    BpftracePath,
+    BufferPages,
+    CheckReads,
+    Duration,
+    MaxMapKeys,
+    Measured,
+    Overhead,
+    Sudo,
+    SudoPasswordFd,
+)
 from runner.cli.recipe_command import WORKLOAD, WorkloadCommand
-from runner.cli.run import DEFAULT_DURATION, Measured, check_combination, elevation_for, finish
+from runner.cli.run import DEFAULT_DURATION, check_combination, elevation_for, finish
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,16 +48,7 @@ def script_command(path: Path) -> Any:
             list[str] | None,
             typer.Argument(metavar="[ARGUMENT]...", help="What the script reads as $1, $2, …"),
         ] = None,
-        duration: Annotated[
-            str | None,
-            typer.Option(
-                "-d",
-                "--duration",
-                metavar="DURATION",
-                help="How long to trace: 10s, 500ms, 2m. [default: 10s; with -- COMMAND: as long as it runs]",
-                show_default=False,
-            ),
-        ] = None,
+        duration: Duration = None,
         form: Annotated[
             Format,
             typer.Option(
@@ -59,29 +61,16 @@ def script_command(path: Path) -> Any:
             Path | None,
             typer.Option("-o", "--output", metavar="FILE", readable=False, help="Write to a file."),
         ] = None,
-        bpftrace: Annotated[str | None, typer.Option(metavar="PATH", help="The bpftrace to use.")] = None,
-        max_map_keys: Annotated[
-            str | None, typer.Option(metavar="N", help="Room for keys in each map. [1 to 10000000]")
-        ] = None,
-        buffer_pages: Annotated[
-            str | None,
-            typer.Option(metavar="N", help="Pages of the buffer for what is printed. [a power of 2]"),
-        ] = None,
-        check_reads: Annotated[
-            bool, typer.Option("--check-reads", help="Have every read of memory that fails told.")
-        ] = False,
+        bpftrace: BpftracePath = None,
+        max_map_keys: MaxMapKeys = None,
+        buffer_pages: BufferPages = None,
+        check_reads: CheckReads = False,
         unsafe: Annotated[
             bool, typer.Option("--unsafe", help="Let the script call system() and what else is unsafe.")
         ] = False,
-        sudo: Annotated[
-            bool, typer.Option("--sudo", help="Run bpftrace, and nothing else, through sudo.")
-        ] = False,
-        sudo_password_fd: Annotated[
-            int | None, typer.Option(metavar="N", min=0, help="Read sudo's password from this descriptor.")
-        ] = None,
-        overhead: Annotated[
-            Measured, typer.Option(help="When to count the run time of our BPF programs.")
-        ] = Measured.SLICES,
+        sudo: Sudo = False,
+        sudo_password_fd: SudoPasswordFd = None,
+        overhead: Overhead = Measured.SLICES,
         dry_run: Annotated[
             bool, typer.Option("--dry-run", help="Print what bpftrace would be given, and do not run it.")
         ] = False,
