@@ -29,10 +29,11 @@ demo: $(VENV)/package
 test: lint
 	@$(LAB)/install-system test
 	@$(LAB)/fetch-bpftrace >/dev/null || true
-	@$(LAB)/with-tracefs $(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -m "not kernel" --numprocesses auto
+	@$(LAB)/with-tracefs $(BIN)/python -m pytest -m kernel
 
 test-unit: $(VENV)/ready
-	@$(BIN)/python -m pytest -m "not kernel"
+	@$(BIN)/python -m pytest -m "not kernel" --numprocesses auto
 
 test-kernel: $(VENV)/ready
 	@$(LAB)/install-system test

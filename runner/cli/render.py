@@ -75,12 +75,15 @@ def _render(
     from runner.cli.output import Destination
     from runner.host.facts_file import encode_facts
     from runner.host.facts_file import facts_script as script_for
+    from runner.recipe.given import parse_given
     from runner.recipe.parameters import parse_count, parse_power
     from runner.rendered import render_for_node
 
     del ctx
     if facts + facts_script + (host is not None) > 1:
         raise typer.BadParameter("--host, --facts and --facts-script do not go together")
+    # A mistake in a value is told on any host.
+    parse_given(loaded.recipe, texts)
     room = parse_count("--max-map-keys", max_map_keys) if max_map_keys is not None else None
     pages = parse_power("--buffer-pages", buffer_pages) if buffer_pages is not None else None
     destination = Destination(output)
