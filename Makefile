@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LAB := tests/laboratory
 
-.PHONY: help demo test test-unit test-kernel reliability bench lint format clean recordings corpus fuzz
+.PHONY: help demo test test-unit test-kernel reliability bench lint format clean recordings corpus fuzz truth
 
 help:
 	@echo "make demo       a laboratory with packet loss, and the recipe that finds whose packets are lost"
@@ -70,6 +70,13 @@ bench: $(VENV)/ready
 	@$(LAB)/with-tracefs $(BIN)/python -m benchmarks.carriers
 	@$(BIN)/python -m benchmarks.decoding
 	@$(BIN)/python -m benchmarks.merging
+
+# docs/truth.md: what each recipe says of a known load, and what another mechanism says of it.
+truth: $(VENV)/ready
+	@$(LAB)/install-system test
+	@$(LAB)/fetch-bpftrace >/dev/null
+	@EBPF_RECIPE_KERNEL_TESTS=1 EBPF_RECIPE_TRUTH=docs/truth.md \
+		$(LAB)/with-tracefs $(BIN)/python -m pytest tests/kernel -k truth
 
 # What each bpftrace prints for the programs of tests/corpus; review the difference. BPFTRACE=path for one.
 corpus: $(VENV)/ready

@@ -83,7 +83,14 @@ def _capture(outcome: Outcome) -> Capture:
     declarations = [output.declaration() for output in recipe.outputs]
     end = messages.maps.get(END_MAP)
     is_whole = end is not None and end.value == recording.end_value
-    context = Context(plan.bpftrace.dialect, plan.facts.byteorder, outcome.room, is_whole, recording.time_of)
+    context = Context(
+        plan.bpftrace.dialect,
+        plan.facts.byteorder,
+        outcome.room,
+        is_whole,
+        recording.time_of,
+        plan.facts.enums,
+    )
     tables, problems = decode_tables(declarations, messages, context)
     attribute(declarations, tables, outcome.holders, _wanted(plan.values))
     problems = [
@@ -123,7 +130,10 @@ def _dropped_samples(outcome: Outcome, tables: list[Table]) -> Iterator[Problem]
     sampling = outcome.plan.loaded.recipe.sampling
     if sampling is None or outcome.busy_seconds is None:
         return
-    expected = sampling.hertz * outcome.busy_seconds
+    hertz = sampling.hertz
+    if isinstance(hertz, str):
+        hertz = int(outcome.plan.values[hertz][0].json())  # type: ignore[arg-type]
+    expected = hertz * outcome.busy_seconds
     seen = _count_of(tables, sampling.table)
     if seen < expected * _LEAST_SAMPLES - _DEVIATIONS * math.sqrt(expected):
         yield problem(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.errors import HostRefused, ValueRefused
-from runner.host import kernel, probes, processes
+from runner.host import btf, kernel, probes, processes
 from runner.host.facts import HostFacts
 from runner.overhead import others_cpu_ratio
 from runner.recipe.parameters import TaskName
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from runner.bpftrace.version import Bpftrace
     from runner.recipe.load import LoadedRecipe
-    from runner.recipe.model import Guard, Recipe
+    from runner.recipe.model import Recipe
     from runner.recipe.parameters import Value
     from runner.recipe.render import Program
 
@@ -40,8 +40,8 @@ class Plan:
     program: Program
 
 
-def host_facts(guards: tuple[Guard, ...], bpftrace: Bpftrace) -> HostFacts:
-    """Read what the guards ask of this host.
+def host_facts(recipe: Recipe | None, bpftrace: Bpftrace) -> HostFacts:
+    """Read what a recipe asks of this host; without one, what every host is.
 
     :raises HostRefused: tracefs is not mounted.
     """
@@ -51,6 +51,8 @@ def host_facts(guards: tuple[Guard, ...], bpftrace: Bpftrace) -> HostFacts:
             "tracefs is not mounted, so no probe can be found",
             hint="mount -t tracefs tracefs /sys/kernel/tracing",
         )
+    guards = recipe.guards() if recipe is not None else ()
+    enums = recipe.enums() if recipe is not None else ()
     asked = {guard.probe for guard in guards if guard.probe is not None}
     system = os.uname()
     return HostFacts(
@@ -64,6 +66,7 @@ def host_facts(guards: tuple[Guard, ...], bpftrace: Bpftrace) -> HostFacts:
         probes={probe: probes.probe_fields(probe, tracefs) for probe in asked},
         bpftrace=str(bpftrace),
         bpftrace_features=bpftrace.features,
+        enums={enum.member: btf.enum_names(enum.member) for enum in enums},
     )
 
 
@@ -73,7 +76,7 @@ def plan_run(loaded: LoadedRecipe, values: Mapping[str, tuple[Value, ...]], bpft
     :param values: Parsed values of parameters and target filters, by name.
     :raises HostRefused: This host cannot run the recipe.
     """
-    facts = host_facts(loaded.recipe.guards(), bpftrace)
+    facts = host_facts(loaded.recipe, bpftrace)
     return Plan(loaded, values, facts, bpftrace, render_program(loaded, values, facts))
 
 

@@ -59,6 +59,10 @@ def encode_outcome(outcome: Outcome) -> bytes:
     """Return a run as a recording: what bpftrace wrote, and all that is needed to decode it."""
     facts = asdict(outcome.plan.facts)
     facts["bpftrace_features"] = sorted(facts["bpftrace_features"])
+    facts["enums"] = {
+        member: {str(value): name for value, name in names.items()}
+        for member, names in facts["enums"].items()
+    }
     return write_recording(
         outcome.recording,
         recipe=outcome.plan.loaded.recipe.id,

@@ -2,13 +2,17 @@
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests.laboratory.machine import missing_for_tracing
 from tests.laboratory.releases import missing
+from tests.laboratory.truth import Comparison, as_page
 
 FORCE = "EBPF_RECIPE_KERNEL_TESTS"
+TRUTH_FILE = "EBPF_RECIPE_TRUTH"
+"""Where the comparisons of this run are written as docs/truth.md has them (`make truth`)."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -36,7 +40,24 @@ def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
     return lambda text: lines.append(f"{request.node.name}: {text}")
 
 
+_TRUTHS = pytest.StashKey[list[Comparison]]()
+
+
+@pytest.fixture
+def truth(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Take one comparison of a recipe's number with an independent one, whether the test passes or not."""
+    found = request.config.stash.setdefault(_TRUTHS, [])
+    return lambda *fields, **more: found.append(Comparison(*fields, **more))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    truths = config.stash.get(_TRUTHS, [])
+    if truths:
+        terminalreporter.section("truth")
+        for comparison in sorted(truths):
+            terminalreporter.line(str(comparison))
+        if TRUTH_FILE in os.environ:
+            Path(os.environ[TRUTH_FILE]).write_text(as_page(truths))
     lines = config.stash.get(_FIGURES, [])
     if lines:
         terminalreporter.section("figures")

@@ -13,10 +13,19 @@ from runner.bpftrace.messages import read_messages
 from runner.bpftrace.tables import Context, decode_tables
 from runner.host.facts import HostFacts
 from runner.recipe.catalogue import find_recipe, recipe_ids
-from runner.recipe.parameters import PARAMETER_TYPES, TARGET_FILTERS, parse_values
+from runner.recipe.given import parse_given
+from runner.recipe.parameters import TARGET_FILTERS, parse_values
 from runner.recipe.render import render_program
 
-EXAMPLES = {"port": "443", "network": "10.0.0.0/9", "pid": "1", "comm": "nginx*", "thread": "worker"}
+EXAMPLES = {
+    "integer": "7",
+    "duration": "7ms",
+    "port": "443",
+    "network": "10.0.0.0/9",
+    "pid": "1",
+    "comm": "nginx*",
+    "thread": "worker",
+}
 NOWHERE = HostFacts(
     "h",
     "6.1",
@@ -63,9 +72,13 @@ def all_hold(guards, facts):
     )
 
 
+def defaults(recipe):
+    return parse_given(recipe, {})
+
+
 def all_values(recipe):
     values = {
-        p.name: parse_values(p.name, PARAMETER_TYPES[p.type], [EXAMPLES[p.type]] * 2)
+        p.name: parse_values(p.name, p.kind, [EXAMPLES[p.type]] * (1 + p.repeatable))
         for p in recipe.parameters
     }
     return values | {
@@ -77,7 +90,7 @@ def all_values(recipe):
 def test_it_renders_for_every_host_with_and_without_values(loaded):
     variants = set()
     for facts in hosts(loaded):
-        for values in ({}, all_values(loaded.recipe)):
+        for values in (defaults(loaded.recipe), all_values(loaded.recipe)):
             program = render_program(loaded, values, facts)
             variants.add(program.variant.id)
             assert program.text.count("{") == program.text.count("}")
@@ -99,7 +112,7 @@ def test_the_end_mark_is_printed_after_all_its_maps(loaded):
 @recipes
 def test_probes_of_the_program_are_asked_for(loaded):
     for facts in hosts(loaded):
-        text = re.sub(r"//.*", "", render_program(loaded, {}, facts).text)
+        text = re.sub(r"//.*", "", render_program(loaded, defaults(loaded.recipe), facts).text)
         for probe in re.findall(r"^(?:tracepoint:\w+:\w+|kprobe:\w+)", text, re.MULTILINE):
             assert facts.has_probe(probe), probe
 
@@ -107,9 +120,10 @@ def test_probes_of_the_program_are_asked_for(loaded):
 @recipes
 def test_every_value_given_changes_the_program(loaded):
     facts = next(hosts(loaded))
-    without = render_program(loaded, {}, facts).text
+    before = defaults(loaded.recipe)
+    without = render_program(loaded, before, facts).text
     for name, values in all_values(loaded.recipe).items():
-        assert render_program(loaded, {name: values}, facts).text != without, name
+        assert render_program(loaded, {**before, name: values}, facts).text != without, name
 
 
 @recipes
@@ -123,16 +137,19 @@ def test_an_empty_run_decodes_to_empty_tables(loaded):
         assert all(row["key"] == {} and not row.get("value", row.get("count")) for row in table["rows"])
 
 
-@recipes
-def test_it_refuses_a_host_that_lacks_what_it_needs(loaded):
+@pytest.mark.parametrize("name", [name for name in recipe_ids() if find_recipe(name).recipe.requires.probes])
+def test_it_refuses_a_host_that_lacks_what_it_needs(name):
     from runner.errors import HostRefused
 
-    if not loaded.recipe.requires.probes:
-        pytest.skip("it needs no probe")
+    loaded = find_recipe(name)
     facts = next(hosts(loaded))
     missing = loaded.recipe.requires.probes[0]
     with pytest.raises(HostRefused, match=f"the kernel has no {missing}"):
-        render_program(loaded, {}, dataclasses.replace(facts, probes={**facts.probes, missing: None}))
+        render_program(
+            loaded,
+            defaults(loaded.recipe),
+            dataclasses.replace(facts, probes={**facts.probes, missing: None}),
+        )
 
 
 def test_the_variant_and_its_reason():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import itertools
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from runner.bpftrace.stacks import decode_stack
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from runner.capture.declaration import KeyDeclaration, TableDeclaration
     from runner.capture.document import KeyValue
     from runner.capture.words import ByteOrder
+
+Enums = Mapping[str, Mapping[int, str]]
+"""The names of values, by a member of the kernel enumeration that has them."""
 
 Parts = list[str]
 """One text for each part of a map's key, as bpftrace prints it."""
@@ -97,10 +101,11 @@ def typed_parts(declaration: TableDeclaration, key: Any, extra: int) -> tuple[Pa
 
 
 def decode_key(
-    declaration: TableDeclaration, parts: Parts, byteorder: ByteOrder
+    declaration: TableDeclaration, parts: Parts, byteorder: ByteOrder, enums: Enums
 ) -> tuple[dict[str, KeyValue], bool]:
     """Return the key, and whether its owner is known.
 
+    :param enums: The names of values, by a member of each enumeration.
     :raises NotUnderstood: A part is not of its declared type.
     """
     columns = list(_columns(declaration, parts))
@@ -108,7 +113,7 @@ def decode_key(
     is_owned = not owners or any(part != "0" for part in owners)
     try:
         return {
-            column.name: _decode(column, own, byteorder) if is_owned or not column.owner else None
+            column.name: _decode(column, own, byteorder, enums) if is_owned or not column.owner else None
             for column, own in columns
         }, is_owned
     except ValueError as error:
@@ -130,7 +135,7 @@ def _columns(declaration: TableDeclaration, parts: Parts) -> Iterator[tuple[KeyD
         yield column, list(itertools.islice(left, column.parts))
 
 
-def _decode(column: KeyDeclaration, parts: Sequence[str], byteorder: ByteOrder) -> KeyValue:
+def _decode(column: KeyDeclaration, parts: Sequence[str], byteorder: ByteOrder, enums: Enums) -> KeyValue:
     match column.type:
         case "comm" | "string":
             return encode_text(words_to_text([int(word) for word in parts], byteorder))
@@ -147,6 +152,11 @@ def _decode(column: KeyDeclaration, parts: Sequence[str], byteorder: ByteOrder) 
         case "device":
             number = unsigned(int(parts[0]))
             return f"{number >> _MINOR_BITS}:{number & ((1 << _MINOR_BITS) - 1)}"
+        case "enum":
+            assert column.enum is not None
+            return column.enum.label(signed(int(parts[0])), enums.get(column.enum.member, {}))
+        case "ksym":
+            return parts[0]
         case "kernel-stack" | "user-stack":
             return decode_stack(parts[0])
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from runner.bpftrace.dialect import Dialect
-    from runner.bpftrace.keys import Parts
+    from runner.bpftrace.keys import Enums, Parts
     from runner.bpftrace.messages import Messages
     from runner.capture.buckets import BucketBounds
     from runner.capture.declaration import TableDeclaration
@@ -40,6 +40,7 @@ class Context:
 
     :param room: How many keys each map had room for.
     :param is_whole: Whether all maps were printed: only then is an absent count a zero.
+    :param enums: The names of values of kernel enumerations.
     :param time_of: The UTC time (RFC 3339) of a reading, in nanoseconds, of the clock behind `nsecs`.
     """
 
@@ -48,6 +49,7 @@ class Context:
     room: int
     is_whole: bool = True
     time_of: Callable[[int], str] = str
+    enums: Enums = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -84,7 +86,7 @@ def decode_tables(
     for declaration in declarations:
         cells = list(_cells(declaration, messages, context.dialect))
         cells_of[declaration.name] = cells
-        groups = _groups(declaration, cells, context.byteorder)
+        groups = _groups(declaration, cells, context)
         table: Table = {
             "name": declaration.name,
             "map": declaration.map,
@@ -170,10 +172,10 @@ def _has_symbols(declaration: TableDeclaration, parts: Parts) -> bool:
     return is_user and any("symbol" in frame for frame in decode_stack(parts[-1]))
 
 
-def _groups(declaration: TableDeclaration, cells: Sequence[_Cell], byteorder: ByteOrder) -> list[_Group]:
+def _groups(declaration: TableDeclaration, cells: Sequence[_Cell], context: Context) -> list[_Group]:
     groups: dict[tuple[bytes, bool, bool], _Group] = {}
     for cell in cells:
-        key, is_owned = decode_key(declaration, cell.parts, byteorder)
+        key, is_owned = decode_key(declaration, cell.parts, context.byteorder, context.enums)
         group = groups.setdefault(
             (identity(key), is_owned, cell.is_damaged), _Group(key, is_owned, cell.is_damaged)
         )

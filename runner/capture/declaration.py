@@ -1,5 +1,6 @@
 """What a recipe declares about its tables and the decoder takes: kinds, key types, units."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -10,12 +11,13 @@ Kind = Literal["count", "sum", "min", "max", "avg", "stats", "histogram", "time-
 
 KeyType = Literal[
     "string", "integer", "unsigned", "boolean", "comm", "ip", "port", "device", "kernel-stack", "user-stack",
-    "socket",
+    "socket", "enum", "ksym",
 ]  # fmt: skip
-"""`integer` is signed. `socket`, a socket's inode, is a program's alone: the capture has its owner."""
+"""`integer` is signed. `socket`, a socket's inode, is a program's alone: the capture has its owner. `enum` is
+a value of a kernel enumeration by its name, `ksym` a kernel address by the function that it is in."""
 
 Unit = Literal[
-    "packets", "segments", "calls", "events", "samples", "requests", "ns", "us", "ms", "seconds",
+    "packets", "segments", "switches", "calls", "events", "samples", "requests", "ns", "us", "ms", "seconds",
     "bytes", "pages", "sectors", "ratio", "processes", "connections", "none",
 ]  # fmt: skip
 
@@ -28,6 +30,23 @@ STACK_DEPTH = 127
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 KEY_TYPES: tuple[KeyType, ...] = get_args(KeyType)
+
+
+@dataclass(frozen=True, slots=True)
+class KernelEnum:
+    """An enumeration of the kernel, whose names the running kernel itself is asked for.
+
+    :param member: The name of one of its members, by which it is found: it may have no name of its own.
+    :param prefix: What all names begin with and rows leave out, and `suffix` what they end with.
+    """
+
+    member: str
+    prefix: str = ""
+    suffix: str = ""
+
+    def label(self, number: int, names: Mapping[int, str]) -> str:
+        """Return the name of a value; of one that the kernel does not name, the number."""
+        return names.get(number, str(number)).removeprefix(self.prefix).removesuffix(self.suffix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +64,7 @@ class KeyDeclaration:
     owner: bool = False
     bytes: int = COMM_BYTES
     depth: int = STACK_DEPTH
+    enum: KernelEnum | None = None
 
     @property
     def words(self) -> int:

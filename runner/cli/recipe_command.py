@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from runner.recipe.parameters import PARAMETER_TYPES, TARGET_FILTERS
+from runner.recipe.parameters import TARGET_FILTERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,9 +49,10 @@ def recipe_command(
     options = {
         parameter.name: _option(
             parameter.name,
-            PARAMETER_TYPES[parameter.type],
+            parameter.kind,
             parameter.description,
             repeatable=parameter.repeatable,
+            default=parameter.default,
         )
         for parameter in recipe.parameters
     }
@@ -96,9 +97,17 @@ def _python_name(option: str) -> str:
 
 
 def _option(
-    name: str, kind: ParameterType, description: str, *, repeatable: bool, hidden: bool = False
+    name: str,
+    kind: ParameterType,
+    description: str,
+    *,
+    repeatable: bool,
+    hidden: bool = False,
+    default: str | None = None,
 ) -> Any:
     again = ", may be repeated" if repeatable else ""
+    if default is not None:
+        again += f"; default {default}"
     return Annotated[
         list[str] | None,
         typer.Option(

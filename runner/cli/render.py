@@ -89,7 +89,8 @@ def _render(
     destination = Destination(output)
     if facts_script:
         probes = {guard.probe for guard in loaded.recipe.guards() if guard.probe is not None}
-        destination.write(script_for(loaded.recipe.id, probes).encode())
+        enums = {enum.member: enum.tracepoint for enum in loaded.recipe.enums()}
+        destination.write(script_for(loaded.recipe.id, probes, enums).encode())
         return
     known = _facts_of(host) if host is not None else _own_facts(loaded, bpftrace)
     if facts:
@@ -103,7 +104,7 @@ def _own_facts(loaded: LoadedRecipe, bpftrace: str | None) -> HostFacts:
     from runner.bpftrace.version import find_bpftrace
     from runner.plan import host_facts
 
-    return host_facts(loaded.recipe.guards(), find_bpftrace(bpftrace))
+    return host_facts(loaded.recipe, find_bpftrace(bpftrace))
 
 
 def _facts_of(path: Path) -> HostFacts:

@@ -159,7 +159,7 @@ def _run(
             check_privilege()
         release = found()
         plan = ScriptPlan(
-            script, release, host_facts((), release), arguments, is_unsafe=unsafe, name=path.name
+            script, release, host_facts(None, release), arguments, is_unsafe=unsafe, name=path.name
         )
         printer = _Printer(form, destination)
         bar = None if printer.is_live else progress_for_stderr(seconds)

@@ -34,7 +34,7 @@ def show_recipe(
 
 
 def _lines(recipe: Recipe) -> Iterator[str]:
-    from runner.recipe.parameters import PARAMETER_TYPES, TARGET_FILTERS
+    from runner.recipe.parameters import TARGET_FILTERS
 
     yield f"{recipe.id}: {recipe.title}"
     symptoms = ", ".join(recipe.symptoms) or "none"
@@ -47,10 +47,17 @@ def _lines(recipe: Recipe) -> Iterator[str]:
             keys = ", ".join(key.name for key in output.keys) or "no keys"
             yield from _wrapped(f"{output.name}: {output.kind} of {output.unit} by {keys}", "  ")
             yield from _wrapped(output.description, "    ")
+            if output.threshold is not None:
+                limit = output.threshold
+                per = " a second" if limit.statistic == "rate" else ""
+                text = f"{limit.statistic} above {limit.above:g} {output.unit}{per}: {limit.meaning}"
+                yield from _wrapped(f"worth a look: {text}", "    ")
     yield "\nParameters"
     for parameter in recipe.parameters:
-        kind = PARAMETER_TYPES[parameter.type]
+        kind = parameter.kind
         again = "; may be repeated" if parameter.repeatable else ""
+        if parameter.default is not None:
+            again += f"; default {parameter.default}"
         text = f"--{parameter.name} {kind.metavar}: {parameter.description} ({kind.range}{again})"
         yield from _wrapped(text, "  ")
     yield "\nTarget filters"

@@ -15,6 +15,9 @@ _MAGIC = 0xEB9F
 _TYPE = struct.Struct("=III")
 _MEMBER = struct.Struct("=III")
 _KIND_STRUCT = 4
+_KIND_ENUM = 6
+_ENUMERATOR = struct.Struct("=Ii")
+_MOST_ENUMERATORS = 4096
 _COMMON_FIELDS = frozenset({"ent", "__data"})
 _DATA_LOC = "__data_loc_"
 
@@ -33,6 +36,39 @@ def tracepoint_fields(name: str) -> tuple[str, ...] | None:
         # A module's types count their strings on from the end of the kernel's.
         base = b"" if path == VMLINUX else _sections(VMLINUX)[1]
         return _members(types, base + strings, f"trace_event_raw_{name}") or ()
+    return None
+
+
+def enum_names(member: str) -> dict[int, str]:
+    """Return the names of the values of the kernel's enumeration that has a member; empty where none has.
+
+    Some enumerations have no name (that of the softirqs), so they are found by a member.
+    """
+    types, strings = _sections(VMLINUX)
+    offset = strings.find(f"\0{member}\0".encode()) + 1
+    if offset == 0:
+        return {}
+    wanted = struct.pack("=I", offset)
+    place = types.find(wanted)
+    while place >= 0:
+        found = _enumerators(types, place) if place % 4 == 0 else None
+        if found is not None:
+            return {value: _string(strings, name) for name, value in found}
+        place = types.find(wanted, place + 1)
+    return {}
+
+
+def _enumerators(types: bytes, place: int) -> list[tuple[int, int]] | None:
+    """Return the members of the enumeration that has one at this place: its head stands before the first."""
+    for before in range(_MOST_ENUMERATORS):
+        head = place - before * _ENUMERATOR.size - _TYPE.size
+        if head < 0:
+            return None
+        _, info, size = _TYPE.unpack_from(types, head)
+        count = info & 0xFFFF
+        if info >> 24 & 0x1F == _KIND_ENUM and size == 4 and before < count:
+            begin = head + _TYPE.size
+            return [_ENUMERATOR.unpack_from(types, begin + n * _ENUMERATOR.size) for n in range(count)]
     return None
 
 

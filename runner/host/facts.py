@@ -1,7 +1,7 @@
 """The facts that guards of recipes are tested against: plain types, from this host or from a file."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runner.capture.words import ByteOrder
@@ -17,6 +17,8 @@ class HostFacts:
     :param probes: For each probe that was asked about, the names of its fields (empty for probes
         without named fields), or `None` where the host does not have it.
     :param bpftrace: Version, as `0.17.0`.
+    :param enums: Of each kernel enumeration that was asked about, by one of its members, the names of its
+        values.
     :param bpftrace_features: Names of what that bpftrace can do (see `bpftrace/version.py`).
     """
 
@@ -30,6 +32,7 @@ class HostFacts:
     probes: Mapping[str, tuple[str, ...] | None]
     bpftrace: str
     bpftrace_features: frozenset[str]
+    enums: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
 
     def as_host(self) -> "Host":
         """Return what a capture says of the host."""

@@ -13,7 +13,7 @@ from runner.errors import NotUnderstood
 from runner.host.facts import HostFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
 SCHEMA = "ebpf-recipe/facts/v1"
 
@@ -23,6 +23,9 @@ _FACTS = TypeAdapter(HostFacts)
 def encode_facts(facts: HostFacts) -> bytes:
     """Return facts as JSON. What a release of bpftrace can do follows from its version."""
     document = asdict(facts)
+    document["enums"] = {
+        member: {str(value): name for value, name in names.items()} for member, names in facts.enums.items()
+    }
     del document["bpftrace_features"]
     return orjson.dumps(
         {"schema": SCHEMA, **document}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
@@ -75,6 +78,12 @@ tracepoint() {{
         printf '"tracepoint:%s:%s": null' "$1" "$2"
     fi
 }}
+# The values of an enumeration by the names that a tracepoint prints them with.
+enum() {{
+    names=$(sed -n '/^print fmt/p' "$tracefs/events/$2/format" | grep -o '{{ [0-9]*, "[A-Za-z0-9_]*" }}' |
+        sed 's/{{ \([0-9]*\), \(".*"\) }}/"\1": \2/' | paste -s -d , -)
+    printf '"%s": {{%s}}' "$1" "$names"
+}}
 kprobe() {{
     found=null
     if [ -e /sys/bus/event_source/devices/kprobe ]; then
@@ -91,14 +100,17 @@ printf ' "cpus": %s, "boot_id": "%s", "byteorder": "%s", "btf": %s, "bpftrace": 
     "$(getconf _NPROCESSORS_ONLN)" "$(cat /proc/sys/kernel/random/boot_id)" "$order" "$btf" "$version"
 printf ' "probes": {{'
 {probes}
+printf '}},\n "enums": {{'
+{enums}
 printf '}}}}\n'
 """
 
 
-def facts_script(recipe: str, probes: Iterable[str]) -> str:
+def facts_script(recipe: str, probes: Iterable[str], enums: Mapping[str, str]) -> str:
     """Return a POSIX shell script that prints the facts, for a host that has bpftrace and nothing of ours.
 
     :param probes: What the recipe's guards ask for.
+    :param enums: A tracepoint for each enumeration that it asks for, by the member that stands for it.
     """
     lines = []
     for probe in sorted(probes):
@@ -106,4 +118,10 @@ def facts_script(recipe: str, probes: Iterable[str]) -> str:
         call = ["tracepoint", *rest] if kind == "tracepoint" else ["kprobe", kind, *rest]
         lines.append(shlex.join(call))
     separator = "\nprintf ',\\n            '\n"
-    return _SCRIPT.format(recipe=recipe, schema=SCHEMA, probes=separator.join(lines) or ":")
+    named = [shlex.join(["enum", each, point.replace(":", "/")]) for each, point in sorted(enums.items())]
+    return _SCRIPT.format(
+        recipe=recipe,
+        schema=SCHEMA,
+        probes=separator.join(lines) or ":",
+        enums=separator.join(named) or ":",
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runner.errors import ValueRefused
-from runner.recipe.parameters import PARAMETER_TYPES, TARGET_FILTERS, parse_values
+from runner.recipe.parameters import TARGET_FILTERS, parse_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def parse_given(recipe: Recipe, texts: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[Value, ...]]:
-    """Parse every value; refuse a filter that the recipe cannot honour truthfully.
+    """Parse every value, fill in defaults; refuse a filter that the recipe cannot honour truthfully.
 
     :param texts: What was given, by the names of parameters and target filters.
     :raises ValueRefused: Naming the option, the value and what it may be.
     """
-    types = {p.name: PARAMETER_TYPES[p.type] for p in recipe.parameters} | dict(TARGET_FILTERS)
+    types = {p.name: p.kind for p in recipe.parameters} | dict(TARGET_FILTERS)
     single = {p.name for p in recipe.parameters if not p.repeatable}
     values = {}
     for name, given in texts.items():
@@ -31,4 +31,7 @@ def parse_given(recipe: Recipe, texts: Mapping[str, tuple[str, ...]]) -> dict[st
         if name in single and len(given) > 1:
             raise ValueRefused(f"--{name} takes one value, {len(given)} were given")
         values[name] = parse_values(name, types[name], given)
+    for parameter in recipe.parameters:
+        if parameter.default is not None and not values.get(parameter.name):
+            values[parameter.name] = parse_values(parameter.name, parameter.kind, [parameter.default])
     return values

@@ -10,13 +10,20 @@ from runner.capture.declaration import (
     COMM_BYTES,
     STACK_DEPTH,
     WORD_BYTES,
+    KernelEnum,
     KeyDeclaration,
     KeyType,
     Kind,
     TableDeclaration,
     Unit,
 )
-from runner.recipe.parameters import PARAMETER_TYPES, TARGET_FILTERS
+from runner.recipe.parameters import (
+    INTEGER_BOUNDS,
+    PARAMETER_TYPES,
+    TARGET_FILTERS,
+    ParameterType,
+    integer_type,
+)
 from runner.recipe.vocabulary import Layer, Stage, Status, Symptom
 
 Id = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=40)]
@@ -53,6 +60,34 @@ class Parameter(_Strict):
     type: Annotated[str, AfterValidator(_known_parameter_type)]
     description: Text
     repeatable: bool = False
+    default: Text | None = None
+    """What it is where it is not given, in the words of the command line."""
+    minimum: int | None = None
+    """Of an integer; and `maximum`, both inclusive."""
+    maximum: int | None = None
+
+    @model_validator(mode="after")
+    def _bounds_and_default_fit(self) -> Self:
+        if self.type != "integer" and (self.minimum is not None or self.maximum is not None):
+            raise ValueError("only an integer has a minimum and a maximum")
+        lowest, highest = INTEGER_BOUNDS
+        least = lowest if self.minimum is None else self.minimum
+        most = highest if self.maximum is None else self.maximum
+        if not lowest <= least <= most <= highest:
+            raise ValueError(f"minimum and maximum are in this order and from {lowest} to {highest}")
+        if self.default is not None:
+            try:
+                self.kind.parse(self.default)
+            except ValueError as error:
+                raise ValueError(f"its default {self.default!r}: {error}") from error
+        return self
+
+    @property
+    def kind(self) -> ParameterType:
+        """Return how the parameter is written and parsed."""
+        if self.type == "integer":
+            return integer_type(self.minimum, self.maximum)
+        return PARAMETER_TYPES[self.type]
 
 
 class Target(_Strict):
@@ -110,6 +145,18 @@ class Requires(_Strict):
     probes: tuple[Probe, ...] = ()
 
 
+class Enumeration(_Strict):
+    """An enumeration of the kernel, whose names the running kernel is asked for."""
+
+    member: Annotated[str, StringConstraints(pattern=r"^\w+$")]
+    """The name of one of its members, by which it is found."""
+    prefix: Annotated[str, StringConstraints(pattern=r"^\w*$")] = ""
+    """What rows leave out at the beginning of a name, and `suffix` at its end."""
+    suffix: Annotated[str, StringConstraints(pattern=r"^\w*$")] = ""
+    tracepoint: Annotated[str, StringConstraints(pattern=r"^\w+:\w+$")]
+    """A tracepoint whose format has the names, for hosts where only a shell can look."""
+
+
 class Key(_Strict):
     """One key of a table."""
 
@@ -120,6 +167,7 @@ class Key(_Strict):
     """Of a string: how many of its bytes are kept."""
     depth: Annotated[int, Field(ge=1, le=STACK_DEPTH)] | None = None
     """Of a stack: how many of its innermost frames are kept."""
+    enum: Enumeration | None = None
     description: Text | None = None
 
     @model_validator(mode="after")
@@ -128,12 +176,20 @@ class Key(_Strict):
             raise ValueError("a string, and nothing else, says how many bytes of it are kept (bytes: 32)")
         if self.depth is not None and self.type not in ("kernel-stack", "user-stack"):
             raise ValueError("only a stack has a depth")
+        if (self.type == "enum") != (self.enum is not None):
+            raise ValueError("a key of type enum, and nothing else, says which one (enum: {member: …})")
         return self
 
     def declaration(self) -> KeyDeclaration:
         """Return what the decoder needs to know."""
+        enum = self.enum
         return KeyDeclaration(
-            self.name, self.type, self.owner, self.bytes or COMM_BYTES, self.depth or STACK_DEPTH
+            self.name,
+            self.type,
+            self.owner,
+            self.bytes or COMM_BYTES,
+            self.depth or STACK_DEPTH,
+            None if enum is None else KernelEnum(enum.member, enum.prefix, enum.suffix),
         )
 
 
@@ -150,6 +206,16 @@ class Linear(_Strict):
         if width <= 0 or width % self.step or width // self.step > 1000:
             raise ValueError("from minimum to maximum there are 1 to 1000 whole steps")
         return self
+
+
+class Threshold(_Strict):
+    """From where on a table's number is worth a look."""
+
+    statistic: Literal["rate", "total", "p50", "p95", "p99", "p999"]
+    """`rate` is the total per second of the window."""
+    above: Annotated[float, Field(ge=0)]
+    """In the table's unit."""
+    meaning: Text
 
 
 class Output(_Strict):
@@ -174,6 +240,7 @@ class Output(_Strict):
     """Of a time series: how long each of its points is."""
     direction: Literal["lower", "higher", "neutral"] = "neutral"
     """Which way is better."""
+    threshold: Threshold | None = None
     description: Text
 
     @model_validator(mode="after")
@@ -188,6 +255,8 @@ class Output(_Strict):
             raise ValueError("a time series, and nothing else, has an interval (interval_ms: 100)")
         if self.kind == "count" and self.unsigned:
             raise ValueError("a count is unsigned as it is")
+        if self.threshold is not None and (self.threshold.statistic[0] == "p") != (self.kind == "histogram"):
+            raise ValueError("the threshold of a histogram is a quantile, of anything else a rate or total")
         types = [key.type for key in self.keys]
         if "socket" in types and self.kind not in ("count", "sum"):
             raise ValueError(
@@ -236,8 +305,8 @@ class Sampling(_Strict):
 
     table: Name
     """The table without keys that counts the samples of tasks."""
-    hertz: Annotated[int, Field(ge=1, le=10_000)]
-    """How often on each processor."""
+    hertz: Annotated[int, Field(ge=1, le=10_000)] | Name
+    """How often on each processor, or the parameter that says it."""
 
 
 class Ticks(_Strict):
@@ -317,6 +386,11 @@ class Recipe(_Strict):
             self.sampling.table not in tables or tables[self.sampling.table].keys
         ):
             raise ValueError("sampling: table names an output without keys")
+        parameters = {parameter.name: parameter for parameter in self.parameters}
+        if self.sampling is not None and isinstance(self.sampling.hertz, str):
+            rate = parameters.get(self.sampling.hertz)
+            if rate is None or rate.type != "integer" or rate.default is None:
+                raise ValueError("sampling: hertz is a number, or an integer parameter with a default")
         if self.ticks is not None and (self.ticks.table not in tables or tables[self.ticks.table].keys):
             raise ValueError("ticks: table names an output without keys")
         for what, names in (
@@ -334,6 +408,11 @@ class Recipe(_Strict):
         """Return every question that the recipe asks of a host."""
         needed = tuple(Guard(probe=probe) for probe in self.requires.probes)
         return (*needed, *self.features.values(), *(g for variant in self.variants for g in variant.when))
+
+    def enums(self) -> tuple[Enumeration, ...]:
+        """Return the enumerations whose names the kernel is asked for."""
+        keys = [key for output in self.outputs for key in output.keys]
+        return tuple({key.enum.member: key.enum for key in keys if key.enum is not None}.values())
 
     def map_names(self) -> frozenset[str]:
         """Return every map that the program may use."""

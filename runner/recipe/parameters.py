@@ -7,7 +7,9 @@ from integers, so there is nothing to quote.
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Protocol
 
 from runner.capture.declaration import COMM_BYTES
@@ -43,7 +45,7 @@ class Value(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A port or a process id: any of the expressions may equal it."""
+    """A whole number (a port, a process id): any of the expressions may equal it."""
 
     number: int
 
@@ -54,6 +56,17 @@ class Number:
     def json(self) -> int:
         """Return the number."""
         return self.number
+
+
+@dataclass(frozen=True, slots=True)
+class Duration(Number):
+    """A duration in nanoseconds, with the words that it was given in."""
+
+    text: str
+
+    def json(self) -> str:  # type: ignore[override]
+        """Return the duration as it was given: `10ms`."""
+        return self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +191,22 @@ def parse_network(text: str) -> Network:
     return Network(network.network_address, network.prefixlen)
 
 
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ns|us|ms|s|m)")
+_NANOSECONDS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000}
+LONGEST_NS = 3600 * 1_000_000_000
+
+
+def parse_latency(text: str) -> Duration:
+    """Parse a duration with its unit, 1 ns to 1 h, a whole number of nanoseconds."""
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise ValueError("not a duration with its unit")
+    exact = Fraction(match[1]) * _NANOSECONDS[match[2]]
+    if exact.denominator != 1 or not 1 <= exact <= LONGEST_NS:
+        raise ValueError("not a whole number of nanoseconds up to 1h")
+    return Duration(int(exact), text)
+
+
 def _integer(text: str, lowest: int, highest: int) -> int:
     if not (text.isascii() and text.removeprefix("-").isdigit()):
         raise ValueError("not a whole number")
@@ -196,7 +225,20 @@ class ParameterType:
     parse: Callable[[str], Value]
 
 
+INTEGER_BOUNDS = (0, (1 << 31) - 1)
+"""What an integer may be where its parameter sets no bounds: numbers that no release takes for negative."""
+
+
+def integer_type(lowest: int | None, highest: int | None) -> ParameterType:
+    """Return the type of a whole number within bounds, both inclusive."""
+    least = INTEGER_BOUNDS[0] if lowest is None else lowest
+    most = INTEGER_BOUNDS[1] if highest is None else highest
+    return ParameterType("N", f"{least} to {most}", lambda text: Number(_integer(text, least, most)))
+
+
 PARAMETER_TYPES: Mapping[str, ParameterType] = {
+    "duration": ParameterType("DURATION", "10ms, 250us, 1.5s", parse_latency),
+    "integer": integer_type(None, None),
     "port": ParameterType("PORT", "1 to 65535", parse_port),
     "network": ParameterType("ADDRESS", "an IPv4 or IPv6 address or network (CIDR)", parse_network),
 }

@@ -19,7 +19,7 @@ from runner.capture.extremes import LOW_BITS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from runner.capture.declaration import KeyDeclaration, TableDeclaration
+    from runner.capture.declaration import KeyDeclaration, KeyType, TableDeclaration
 
 _VARIABLE = re.compile(r"\$[a-z][a-z0-9_]*")
 _COMPARISON = re.compile(r"[=!]=|&&|\|\||!|(?<![<>-])[<>](?![<>])")
@@ -36,7 +36,8 @@ class Recorder:
 
     Expressions are text of the template. A text (comm, string) is a variable `$name` whose words stand
     in `$name_0`, `$name_1` … (see `include/words.bt.j2`), or a list with an expression for each word.
-    Stacks are taken by the statement itself.
+    Stacks are taken by the statement itself, unless it is given one that was kept (`kernel_stack` and
+    `user_stack` take them).
     """
 
     def __init__(self, declarations: Iterable[TableDeclaration]) -> None:
@@ -59,10 +60,11 @@ class Recorder:
         if (declaration.kind in _COUNTING) != (value is None) and declaration.kind != "time-series":
             takes = "takes no value" if value is not None else "takes a value"
             raise MistakenRecord(f"record({table!r}): a {declaration.kind} {takes}")
-        expected = {key.name for key in declaration.keys if not key.is_stack}
+        stacks = {key.name for key in declaration.keys if key.is_stack}
+        expected = {key.name for key in declaration.keys} - stacks
         if missing := sorted(expected - keys.keys()):
             raise MistakenRecord(f"record({table!r}): it has no {', '.join(missing)}")
-        if wrong := sorted(keys.keys() - expected):
+        if wrong := sorted(keys.keys() - expected - stacks):
             own = ", ".join(sorted(expected)) or "none"
             raise MistakenRecord(f"record({table!r}): it has no key {', '.join(wrong)}; its keys are {own}")
         parts = [
@@ -75,6 +77,11 @@ class Recorder:
             lines.append(f"{total.map} = count();")
         # Built from text of the template and from what the recipe declares; no value from outside is in it.
         return Markup("\n  ".join(lines))  # noqa: S704
+
+
+def taken_stack(kind: KeyType, depth: int) -> str:
+    """Return the expression that takes a stack, in the form whose symbols every release prints apart."""
+    return f"{'kstack' if kind == 'kernel-stack' else 'ustack'}(perf, {depth})"
 
 
 def _code(table: str, text: Any) -> str:
@@ -109,7 +116,7 @@ def _number(table: str, expression: Any, what: str) -> str:
 
 def _key_parts(table: TableDeclaration, key: KeyDeclaration, given: Any) -> Sequence[str]:
     if key.is_stack:
-        return [f"{'kstack' if key.type == 'kernel-stack' else 'ustack'}(perf, {key.depth})"]
+        return [taken_stack(key.type, key.depth) if given is None else _code(table.name, given)]
     if key.words:
         if isinstance(given, list | tuple):
             words = [_code(table.name, word) for word in given]
@@ -128,10 +135,12 @@ def _key_parts(table: TableDeclaration, key: KeyDeclaration, given: Any) -> Sequ
         return [f"(uint64)({word})" for word in words]
     if key.type == "ip":
         return [_code(table.name, given)]
+    if key.type == "ksym":
+        return [f"ksym((uint64)({_code(table.name, given)}))"]
     if key.type == "boolean":
         return [f"(uint64)(({_code(table.name, given)}) ? 1 : 0)"]
     expression = _number(table.name, given, f"the key {key.name}")
-    return [_wide(expression, "int64" if key.type == "integer" else "uint64")]
+    return [_wide(expression, "int64" if key.type in ("integer", "enum") else "uint64")]
 
 
 def _statements(table: TableDeclaration, value: str | None, parts: Sequence[str]) -> Iterator[str]:

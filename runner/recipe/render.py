@@ -12,10 +12,12 @@ from jinja2.meta import find_referenced_templates
 from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup
 
+from runner.capture.declaration import STACK_DEPTH
 from runner.errors import HostRefused, ValueRefused
 from runner.recipe.catalogue import data_dir
+from runner.recipe.parameters import Number
 from runner.recipe.program_rules import broken_rules, map_differences
-from runner.recipe.recording import Recorder
+from runner.recipe.recording import Recorder, taken_stack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,9 +63,17 @@ class Condition:
         return bool(self._values)
 
     def __str__(self) -> str:
-        raise TypeError("a parameter has no text; use its matches(…)")
+        raise TypeError("a parameter has no text; use its matches(…) or number")
 
     __format__ = None  # type: ignore[assignment]
+
+    @property
+    def number(self) -> Markup:
+        """Return the number of a parameter that has a default: an integer, or a duration's nanoseconds."""
+        (value,) = self._values
+        if not isinstance(value, Number):
+            raise TypeError("only an integer or a duration is a number")
+        return Markup(str(value.number))  # noqa: S704
 
     def matches(self, *expressions: str) -> Markup:
         """Return a bpftrace condition: the expressions equal one of the values; `1` without values."""
@@ -79,7 +89,7 @@ def _finalize(value: Any) -> Any:
     if isinstance(value, Markup):
         return value
     if isinstance(value, Condition):
-        raise TypeError("a parameter or filter stands in a program through its matches(…) alone")
+        raise TypeError("a parameter or filter stands in a program through its matches(…) or number alone")
     raise TypeError(f"a value of type {type(value).__name__} has no bpftrace form")
 
 
@@ -194,7 +204,14 @@ def render_program(
             environment, f"{path.parent.name}/{path.name}", [output.map for output in recipe.outputs]
         )
         template = environment.get_template(f"{path.parent.name}/{path.name}")
-        text = template.render(has=has, record=recorder, variant=variant.id, **context)
+        text = template.render(
+            has=has,
+            record=recorder,
+            variant=variant.id,
+            kernel_stack=_code(taken_stack("kernel-stack", STACK_DEPTH)),
+            user_stack=_code(taken_stack("user-stack", STACK_DEPTH)),
+            **context,
+        )
     except TemplateSyntaxError as error:
         raise ValueRefused(f"{error.filename}:{error.lineno}: {error.message}") from error
     except (TemplateError, TypeError, KeyError) as error:

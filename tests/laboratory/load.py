@@ -1,0 +1,164 @@
+"""A process that works when it is told to, and sleeps otherwise: `python -m tests.laboratory.load NAME PATH`.
+
+It listens on a Unix socket at PATH for one line of words, does what they say, and answers with one line of
+JSON. So it sleeps when a trace begins and when it ends, and what the kernel counts of it in between is exactly
+what happened in the window. `python -m tests.laboratory.load ask WORDS PATH…` tells several, at the same time, and
+waits for all of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.laboratory.children import child
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_PR_SET_NAME = 15
+_LIBC = ctypes.CDLL(None)
+
+
+def rename(name: str) -> None:
+    """Rename the calling thread."""
+    _LIBC.prctl(_PR_SET_NAME, name.encode(), 0, 0, 0)
+
+
+def _switches(rounds: str) -> int:
+    """Play ping-pong with a thread of our own over two pipes: each round has two switches at least."""
+    here, there = os.pipe(), os.pipe()
+
+    def play() -> None:
+        rename("partner")
+        for _ in range(int(rounds)):
+            os.write(there[1], os.read(here[0], 1))
+
+    partner = threading.Thread(target=play)
+    partner.start()
+    for _ in range(int(rounds)):
+        os.write(here[1], b"x")
+        os.read(there[0], 1)
+    partner.join()
+    for descriptor in (*here, *there):
+        os.close(descriptor)
+    return int(rounds)
+
+
+def _spin(seconds: str) -> float:
+    """Use a processor until so much wall time has passed; return the CPU seconds used."""
+    end, before = time.monotonic() + float(seconds), time.process_time()
+    while time.monotonic() < end:
+        pass
+    return time.process_time() - before
+
+
+def _sleep(times: str, milliseconds: str) -> list[int]:
+    """Sleep so often; return how long each sleep was, in nanoseconds."""
+    taken = []
+    for _ in range(int(times)):
+        before = time.monotonic_ns()
+        time.sleep(int(milliseconds) / 1000)
+        taken.append(time.monotonic_ns() - before)
+    return taken
+
+
+WORK: dict[str, Callable[..., Any]] = {"switches": _switches, "spin": _spin, "sleep": _sleep}
+
+
+def serve(name: str, path: str) -> None:
+    """Serve until the process is ended."""
+    rename(name)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        print("listening", flush=True)
+        while True:
+            connection, _ = listener.accept()
+            with connection, connection.makefile("rw") as stream:
+                word, *rest = stream.readline().split()
+                stream.write(json.dumps(WORK[word](*rest)) + "\n")
+
+
+def ask(words: str, *paths: str) -> list[Any]:
+    """Tell every load the same at the same time; return their answers."""
+    with contextlib.ExitStack() as stack:
+        streams = []
+        for path in paths:
+            connection = stack.enter_context(socket.socket(socket.AF_UNIX))
+            connection.connect(path)
+            streams.append(stack.enter_context(connection.makefile("rw")))
+        for stream in streams:
+            stream.write(words + "\n")
+            stream.flush()
+        return [json.loads(stream.readline()) for stream in streams]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A load that runs beside a test."""
+
+    pid: int
+    path: Path
+
+    def threads(self) -> list[Path]:
+        """Return the folders of its threads in /proc."""
+        return list(Path(f"/proc/{self.pid}/task").iterdir())
+
+    def schedstat(self) -> tuple[int, int, int]:
+        """Return nanoseconds that its threads ran, nanoseconds that they waited to run, and how often they ran."""
+        each = [(thread / "schedstat").read_text().split() for thread in self.threads()]
+        ran, waited, times = (sum(int(one[place]) for one in each) for place in range(3))
+        return ran, waited, times
+
+    def switches(self) -> tuple[int, int]:
+        """Return how often its threads left the processor of their own will, and otherwise."""
+        found = [0, 0]
+        for thread in self.threads():
+            for line in (thread / "status").read_text().splitlines():
+                if line.startswith(("voluntary_ctxt", "nonvoluntary_ctxt")):
+                    found[line.startswith("non")] += int(line.split()[1])
+        return found[0], found[1]
+
+
+@contextlib.contextmanager
+def load(name: str, folder: Path, *, cpu: int | None = None) -> Iterator[Load]:
+    """Run a load; it sleeps until it is asked.
+
+    :param cpu: The only processor that it may use.
+    """
+    path = folder / f"{name}.socket"
+    argv = [sys.executable, "-m", "tests.laboratory.load", name, str(path)]
+    if cpu is not None:
+        argv = ["taskset", "-c", str(cpu), *argv]
+    with child(argv, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"listening\n"
+        yield Load(process.pid, path)
+
+
+def asking(words: str, *loads: Load) -> list[str]:
+    """Return the command that asks loads, whose answers it prints."""
+    return [sys.executable, "-m", "tests.laboratory.load", "ask", words, *(str(one.path) for one in loads)]
+
+
+def main() -> None:
+    """Serve, or ask."""
+    if sys.argv[1] == "ask":
+        print(json.dumps(ask(*sys.argv[2:])))
+    else:
+        serve(*sys.argv[1:])
+
+
+if __name__ == "__main__":
+    main()
