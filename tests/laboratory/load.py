@@ -35,23 +35,20 @@ def rename(name: str) -> None:
     _LIBC.prctl(_PR_SET_NAME, name.encode(), 0, 0, 0)
 
 
+_HERE, _THERE = os.pipe(), os.pipe()
+
+
+def _partner() -> None:
+    rename("partner")
+    while True:
+        os.write(_THERE[1], os.read(_HERE[0], 1))
+
+
 def _switches(rounds: str) -> int:
-    """Play ping-pong with a thread of our own over two pipes: each round has two switches at least."""
-    here, there = os.pipe(), os.pipe()
-
-    def play() -> None:
-        rename("partner")
-        for _ in range(int(rounds)):
-            os.write(there[1], os.read(here[0], 1))
-
-    partner = threading.Thread(target=play)
-    partner.start()
+    """Play ping-pong with the partner thread over two pipes: each round has two switches at least."""
     for _ in range(int(rounds)):
-        os.write(here[1], b"x")
-        os.read(there[0], 1)
-    partner.join()
-    for descriptor in (*here, *there):
-        os.close(descriptor)
+        os.write(_HERE[1], b"x")
+        os.read(_THERE[0], 1)
     return int(rounds)
 
 
@@ -73,12 +70,23 @@ def _sleep(times: str, milliseconds: str) -> list[int]:
     return taken
 
 
-WORK: dict[str, Callable[..., Any]] = {"switches": _switches, "spin": _spin, "sleep": _sleep}
+def _read(seconds: str) -> int:
+    """Have the kernel compute until so much wall time has passed, in reads that take it long; return the bytes."""
+    end, total = time.monotonic() + float(seconds), 0
+    with Path("/dev/urandom").open("rb", buffering=0) as source:
+        while time.monotonic() < end:
+            total += len(source.read(1 << 24))
+    return total
+
+
+WORK: dict[str, Callable[..., Any]] = {"switches": _switches, "spin": _spin, "sleep": _sleep, "read": _read}
 
 
 def serve(name: str, path: str) -> None:
     """Serve until the process is ended."""
     rename(name)
+    # It lives as long as the process does: what /proc says of its switches does not go with it.
+    threading.Thread(target=_partner, daemon=True).start()
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen()

@@ -1,0 +1,60 @@
+"""Running a recipe as its users do, and reading what its capture says."""
+
+import json
+import subprocess
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from tests.command import EBPF_RECIPE
+
+
+class Run:
+    """A finished run.
+
+    :ivar missed: Events that the kernel left out because another BPF program ran there, for every program alike.
+    """
+
+    def __init__(self, capture: dict[str, Any]) -> None:
+        self.capture = capture
+        self.tables = {table["name"]: table["rows"] for table in capture["tables"]}
+        problems = {problem["code"]: problem for problem in capture["quality"]["problems"]}
+        self.missed = problems.get("missed-events", {}).get("count", 0)
+        self.problems = set(problems)
+
+    def rows(self, table: str, **wanted: Any) -> list[dict[str, Any]]:
+        """Return the rows of a table that have these keys."""
+        return [
+            row
+            for row in self.tables[table]
+            if all(row["key"][name] == value for name, value in wanted.items())
+        ]
+
+    def total(self, table: str, field: str = "value", **wanted: Any) -> int:
+        """Return the sum of a field of these rows."""
+        return sum(row[field] for row in self.rows(table, **wanted))
+
+
+def run_recipe(
+    recipe: str,
+    *arguments: str,
+    bpftrace: str,
+    command: Sequence[str] | None = None,
+    allowed: Iterable[str] = ("missed-events", "repaired"),
+) -> Run:
+    """Run a recipe, for as long as a command takes where one is given.
+
+    :param allowed: Problems that the capture may have.
+    """
+    behind = ["--", *command] if command is not None else []
+    done = subprocess.run(
+        [EBPF_RECIPE, "run", recipe, "--bpftrace", bpftrace, "-f", "json", *arguments, *behind],
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    # What the command printed stands before the capture.
+    run = Run(json.loads(done.stdout[done.stdout.index('{\n  "schema"') :]))
+    assert run.problems <= set(allowed), run.capture["quality"]
+    return run

@@ -1,0 +1,165 @@
+"""The recipes of the scheduler against what the kernel and the load themselves count."""
+
+import json
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.kernel.recipes import run_recipe
+from tests.laboratory.children import child
+from tests.laboratory.load import asking, load
+from tests.laboratory.releases import release_of
+
+pytestmark = pytest.mark.kernel
+
+STATUS = "/proc/PID/task/*/status"
+SCHEDSTAT = "/proc/PID/task/*/schedstat"
+
+
+def test_switches_are_those_that_the_kernel_counts(bpftrace, tmp_path, truth):
+    with load("switcher", tmp_path) as one, load("bystander", tmp_path) as other:
+        before = one.switches()
+        run = run_recipe(
+            "sched-switches",
+            "--comm",
+            "switcher",
+            bpftrace=bpftrace,
+            command=asking("switches 2000", one, other),
+        )
+        theirs = [after - earlier for earlier, after in zip(before, one.switches(), strict=True)]
+    ours = [run.total("switches", pid=one.pid, voluntary=voluntary) for voluntary in (True, False)]
+    for what, mine, independent in zip(("voluntary", "not voluntary"), ours, theirs, strict=True):
+        truth(
+            "sched-switches", f"{what} switches", "2,000 rounds between two threads", release_of(bpftrace),
+            mine, independent, STATUS,
+        )  # fmt: skip
+    assert sum(theirs) >= 4000
+    assert 0 <= sum(theirs) - sum(ours) <= run.missed
+    assert ours == theirs or run.missed
+    assert {row["key"]["comm"] for row in run.tables["switches"]} == {"switcher"}
+    assert run.total("switches_total") == run.total("switches")
+
+
+def test_a_thread_is_found_by_its_own_name(bpftrace, tmp_path, truth):
+    def of_partner(one):
+        (thread,) = [each for each in one.threads() if (each / "comm").read_text() == "partner\n"]
+        text = (thread / "status").read_text()
+        return sum(int(number) for number in re.findall(r"voluntary_ctxt_switches:\s+(\d+)", text))
+
+    with load("switcher", tmp_path) as one:
+        before = of_partner(one)
+        run = run_recipe(
+            "sched-switches", "--thread", "partner", bpftrace=bpftrace, command=asking("switches 500", one)
+        )
+        theirs = of_partner(one) - before
+    ours = run.total("switches", pid=one.pid)
+    truth(
+        "sched-switches", "switches of one thread (--thread)", "500 rounds", release_of(bpftrace),
+        ours, theirs, STATUS,
+    )  # fmt: skip
+    assert 0 <= theirs - ours <= run.missed
+    assert {row["key"]["comm"] for row in run.tables["switches"]} == {"switcher"}
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        ("spin 1.5", "two that compute on one processor"),
+        ("read 1.5", "two that read in the kernel on one processor"),
+    ],
+    ids=["user", "kernel"],
+)
+def test_waits_for_a_processor_are_those_that_the_kernel_counts(bpftrace, tmp_path, truth, words, what):
+    with load("waiter-a", tmp_path, cpu=1) as one, load("waiter-b", tmp_path, cpu=1) as other:
+        before = one.schedstat()
+        run = run_recipe(
+            "runqlat", "--comm", "waiter-*", bpftrace=bpftrace, command=asking(words, one, other)
+        )
+        _, waited, times = (after - earlier for earlier, after in zip(before, one.schedstat(), strict=True))
+    (row,) = run.rows("waits", pid=one.pid)
+    release = release_of(bpftrace)
+    truth("runqlat", "waits", what, release, row["count"], times, SCHEDSTAT)
+    truth(
+        "runqlat", "waited ms", what, release, round(row["total"] / 1e6, 3), round(waited / 1e6, 3), SCHEDSTAT,
+        because="the kernel's two clock readings are not ours",
+    )  # fmt: skip
+    assert waited > 500_000_000, "they did not wait for each other"
+    assert 0 <= times - row["count"] <= run.missed
+    assert abs(row["total"] - waited) <= 0.01 * waited or run.missed
+    assert {row["key"]["comm"] for row in run.tables["latency"]} == {"waiter-a", "waiter-b"}
+    (histogram,) = run.rows("latency", comm="waiter-a")
+    assert histogram["count"] == row["count"]
+
+
+def test_waits_are_distributed_as_another_tool_sees_them(bpftrace, tmp_path, truth):
+    with (
+        load("waiter-a", tmp_path, cpu=1) as one,
+        load("waiter-b", tmp_path, cpu=1) as other,
+        child(["runqlat", "-p", str(one.pid)], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as tool,
+    ):
+        time.sleep(2)
+        run = run_recipe(
+            "runqlat", "--pid", str(one.pid), "--above", "2ms", bpftrace=bpftrace,
+            command=asking("spin 2", one, other),
+        )  # fmt: skip
+        tool.send_signal(signal.SIGINT)
+        output = tool.communicate(timeout=20)[0].decode()
+    theirs = [
+        (int(low), int(high), int(count))
+        for low, high, count in re.findall(r"(\d+) -> (\d+)\s+: (\d+)", output)
+    ]
+    (row,) = run.rows("latency")
+    buckets = [(bucket["lower"], bucket["upper"], bucket["count"]) for bucket in row["buckets"]]
+    for quantile in (0.5, 0.9, 0.99):
+        low, high = at(quantile, buckets)
+        other_low, other_high = at(quantile, theirs)
+        truth(
+            "runqlat", f"p{quantile * 100:g} us", "two that compute on one processor", release_of(bpftrace),
+            f"{low}-{high}", f"{other_low}-{other_high}", "runqlat of libbpf-tools",
+            because="its buckets are octaves, ours quarters of them",
+        )  # fmt: skip
+        assert other_low // 2 <= low <= other_high * 2 + 1, (quantile, buckets, theirs)
+    slow = run.total("slow")
+    certain = sum(count for low, _, count in buckets if low >= 2000)
+    most = sum(count for _, high, count in buckets if high >= 2000)
+    assert certain <= slow <= most
+
+
+def at(quantile, buckets):
+    """Return the bucket that holds a quantile."""
+    left = quantile * sum(count for _, _, count in buckets)
+    for low, high, count in buckets:
+        left -= count
+        if left <= 0:
+            return low, high
+    raise AssertionError("an empty histogram")
+
+
+def test_time_off_the_processor_is_what_the_load_measures(bpftrace, tmp_path, truth):
+    with load("sleeper", tmp_path) as one:
+        command = asking("sleep 50 10", one)
+        run = run_recipe(
+            "offcpu", "--pid", str(one.pid), "--least", "5ms", bpftrace=bpftrace,
+            command=["sh", "-c", f"{' '.join(map(repr, command))} > {tmp_path}/answer"],
+        )  # fmt: skip
+    (measured,) = json.loads((tmp_path / "answer").read_text())
+    (row,) = run.rows("waits", preempted=False)
+    release = release_of(bpftrace)
+    load_text = "50 sleeps of 10 ms"
+    truth("offcpu", "times off the processor", load_text, release, row["count"], len(measured), "the load")
+    truth(
+        "offcpu", "ms off the processor", load_text, release,
+        round(row["total"] / 1e6, 2), round(sum(measured) / 1e6, 2), "the load",
+        because="the load's own measure has its system calls in it",
+    )  # fmt: skip
+    assert row["count"] == len(measured)
+    assert 0.97 * sum(measured) <= row["total"] <= sum(measured)
+    stacks = run.rows("off_cpu", pid=one.pid)
+    assert sum(each["value"] for each in stacks if not each["key"]["preempted"]) == row["total"]
+    symbols = {frame.get("symbol") for each in stacks for frame in each["key"]["kernel"]}
+    assert any("nanosleep" in symbol for symbol in symbols if symbol), symbols
+    modules = {str(frame.get("module", "")) for each in stacks for frame in each["key"]["user"]}
+    assert any("libc" in module for module in modules), modules

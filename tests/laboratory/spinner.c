@@ -1,0 +1,37 @@
+/* Spends processor time in two functions, and says how much in each: spinner LONG_MS SHORT_MS TIMES */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+static long cpu_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return now.tv_sec * 1000000000L + now.tv_nsec;
+}
+
+static volatile unsigned long sink;
+
+/* No calls inside the loops: what is sampled is in the function itself. */
+#define SPIN(name)                                                                                          \
+  __attribute__((noinline)) void name(unsigned long turns) {                                                \
+    for (unsigned long turn = 0; turn < turns; turn++) sink += turn;                                        \
+  }
+SPIN(spin_long)
+SPIN(spin_short)
+
+int main(int argc, char **argv) {
+  if (argc != 4) return 2;
+  long long_ns = 0, short_ns = 0, before = cpu_ns();
+  spin_long(20000000);
+  double turns_per_ms = 20000000 / ((cpu_ns() - before) / 1e6);
+  for (int time = 0; time < atoi(argv[3]); time++) {
+    before = cpu_ns();
+    spin_long((unsigned long)(atoi(argv[1]) * turns_per_ms));
+    long middle = cpu_ns();
+    spin_short((unsigned long)(atoi(argv[2]) * turns_per_ms));
+    long_ns += middle - before;
+    short_ns += cpu_ns() - middle;
+  }
+  printf("%ld %ld %ld\n", long_ns, short_ns, cpu_ns());
+  return 0;
+}
