@@ -68,6 +68,7 @@ bench: $(VENV)/ready
 	@$(LAB)/fetch-bpftrace >/dev/null
 	@$(LAB)/with-tracefs $(BIN)/python -m benchmarks.startup
 	@$(LAB)/with-tracefs $(BIN)/python -m benchmarks.carriers
+	@$(LAB)/with-tracefs $(BIN)/python -m benchmarks.companions
 	@$(BIN)/python -m benchmarks.decoding
 	@$(BIN)/python -m benchmarks.merging
 

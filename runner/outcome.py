@@ -24,7 +24,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from runner.bpftrace.recording import Recording
-    from runner.capture.document import Capture, EndedBy, Message, Overhead, Primary, Problem, Table
+    from runner.capture.document import (
+        Capture,
+        Companion,
+        EndedBy,
+        Message,
+        Overhead,
+        Primary,
+        Problem,
+        Table,
+    )
     from runner.host.sockets import Holder
     from runner.plan import Plan
     from runner.recipe.model import Recipe
@@ -55,6 +64,7 @@ class Outcome:
     overhead: Overhead | None = None
     busy_seconds: float | None = None
     holders: Mapping[int, tuple[Holder, ...]] = field(default_factory=dict)
+    companions: tuple[Companion, ...] = ()
     workload: Workload | None = None
     is_recorded: bool = False
     messages: Messages | None = None
@@ -92,7 +102,7 @@ def _capture(outcome: Outcome) -> Capture:
         plan.facts.enums,
     )
     tables, problems = decode_tables(declarations, messages, context)
-    attribute(declarations, tables, outcome.holders, _wanted(plan.values))
+    attribute(declarations, tables, outcome.holders, is_wanted_by(plan.values))
     problems = [
         *outcome.problems,
         *ending_problems(recording, outcome.ended_by, outcome.workload, is_whole=is_whole),
@@ -122,6 +132,7 @@ def _capture(outcome: Outcome) -> Capture:
         overhead=outcome.overhead,
         tables=tables,
         messages=list(_other_messages(messages, recording)),
+        companions=list(outcome.companions),
     )
 
 
@@ -165,7 +176,7 @@ def _count_of(tables: list[Table], name: str) -> int:
     return sum(row["value"] for row in rows)  # type: ignore[typeddict-item]
 
 
-def _wanted(values: Mapping[str, tuple[Value, ...]]) -> Callable[[Holder], bool]:
+def is_wanted_by(values: Mapping[str, tuple[Value, ...]]) -> Callable[[Holder], bool]:
     """Return whether a process is among those that `--pid` and `--comm` ask for."""
     names = values.get("comm", ())
     pids = {value.json() for value in values.get("pid", ())}

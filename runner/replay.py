@@ -6,14 +6,14 @@ import base64
 import re
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NotRequired
 
 from pydantic import StringConstraints, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from runner.bpftrace.recording import read_recording, write_recording
 from runner.bpftrace.version import Bpftrace
-from runner.capture.document import EndedBy, Overhead, Problem  # noqa: TC001  # pydantic reads them
+from runner.capture.document import Companion, EndedBy, Overhead, Problem  # noqa: TC001  # pydantic reads them
 from runner.capture.quality import RULES
 from runner.errors import NotUnderstood, ValueRefused
 from runner.host.facts import HostFacts  # noqa: TC001  # likewise
@@ -50,6 +50,8 @@ class _Run(TypedDict):
     overhead: Overhead | None
     busy_seconds: float | None
     holders: dict[int, list[_Holder]]
+    companions: NotRequired[list[Companion]]
+    """Recordings of releases that read none have none."""
 
 
 _RUN = TypeAdapter(_Run)
@@ -73,6 +75,7 @@ def encode_outcome(outcome: Outcome) -> bytes:
         problems=outcome.problems,
         overhead=outcome.overhead,
         busy_seconds=outcome.busy_seconds,
+        companions=outcome.companions,
         holders={
             str(inode): [
                 {"pid": holder.pid, "name": base64.b64encode(holder.name).decode()} for holder in holders
@@ -126,5 +129,6 @@ def replay(loaded: LoadedRecipe, values: Mapping[str, tuple[Value, ...]], path: 
             inode: tuple(Holder(one["pid"], base64.b64decode(one["name"])) for one in holders)
             for inode, holders in run["holders"].items()
         },
+        companions=tuple(run.get("companions", ())),
         is_recorded=True,
     )

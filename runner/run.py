@@ -11,7 +11,7 @@ from runner.bpftrace.json_output import read_message
 from runner.bpftrace.output import Pairs
 from runner.bpftrace.version import DEFAULT_MAP_KEYS
 from runner.host import processes
-from runner.outcome import Outcome
+from runner.outcome import Outcome, is_wanted_by
 from runner.trace import LIMIT_SPARE_SECONDS, Job, Watcher, trace
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ def execute(
         limit,
         declarations,
         spared=frozenset(probe.rpartition(":")[2] for probe in recipe.bookkeeping),
+        is_meant=is_wanted_by(plan.values) if plan.values.get("pid") or plan.values.get("comm") else None,
     )
     traced = trace(
         job,
@@ -105,6 +106,7 @@ def execute(
         overhead=traced.overhead,
         busy_seconds=traced.busy_seconds,
         holders=traced.holders,
+        companions=traced.companions,
         workload=workload,
     )
 

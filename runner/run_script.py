@@ -182,4 +182,5 @@ class _Live:
             overhead=traced.overhead,
             tables=tables,
             messages=self._messages,
+            companions=list(traced.companions),
         )

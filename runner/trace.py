@@ -14,6 +14,7 @@ from runner.bpftrace.launch import direct_launcher
 from runner.bpftrace.recording import Moment, Recording
 from runner.bpftrace.session import PASSWORD_WANTED, Session
 from runner.capture.quality import problem
+from runner.companions import CompanionWatch
 from runner.errors import Interrupted, Terminated
 from runner.host import kernel, processes
 from runner.host.bpf import probe_names
@@ -21,14 +22,14 @@ from runner.interrupts import Interrupts
 from runner.overhead import Meter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from runner.bpftrace.elevation import Elevation
     from runner.bpftrace.frame import FramedProgram
     from runner.bpftrace.session import Listener
     from runner.bpftrace.version import Bpftrace
     from runner.capture.declaration import TableDeclaration
-    from runner.capture.document import EndedBy, Overhead, Problem
+    from runner.capture.document import Companion, EndedBy, Overhead, Problem
     from runner.host.sockets import Holder
     from runner.overhead import Extent
     from runner.workload import Workload
@@ -64,6 +65,7 @@ class Job:
     :param declarations: Tables that may name sockets, whose holders are looked for.
     :param spared: Functions whose missed events do not matter.
     :param ends_itself: The program may call exit().
+    :param is_meant: Whether a process is among those that the run is asked for; None where none was named.
     """
 
     bpftrace: Bpftrace
@@ -77,6 +79,7 @@ class Job:
     ends_itself: bool = False
     prints_maps: bool = True
     """The maps are printed at the end, the mark of the end among them."""
+    is_meant: Callable[[Holder], bool] | None = None
 
     def is_whole(self, recording: Recording) -> bool:
         """Whether bpftrace came to its end."""
@@ -98,6 +101,7 @@ class Traced:
     busy_seconds: float
     is_whole: bool
     holders: Mapping[int, tuple[Holder, ...]] = field(default_factory=dict)
+    companions: tuple[Companion, ...] = ()
 
 
 def trace(
@@ -125,6 +129,7 @@ def trace(
     """
     launch = (elevation.launcher if elevation else direct_launcher)(job.argv, job.variables)
     sockets = SocketWatch(job.declarations)
+    beside = CompanionWatch(job.is_meant)
 
     with (
         nullcontext(interrupts) if interrupts else Interrupts() as signals,
@@ -132,6 +137,7 @@ def trace(
     ):
         signals.wake_up(session.wake)
         sockets.look()
+        beside.look()
         try:
             reason = session.wait_ready()
             while reason == PASSWORD_WANTED and elevation is not None:
@@ -147,9 +153,11 @@ def trace(
             meter = Meter(tracer, extent=extent)
             busy_before = kernel.busy_seconds()
             meter.start()
+            beside.begin()
             if workload is not None:
                 workload.start(lambda: session.wake("workload"))
             reason = session.wait(duration_seconds)
+            beside.end()
             busy = kernel.busy_seconds() - busy_before
             overhead = meter.stop()
             is_stopped = processes.is_stopped(tracer)
@@ -182,6 +190,7 @@ def trace(
         busy,
         job.is_whole(recording),
         sockets.holders(bytes(recording.stdout), job.bpftrace.evidence),
+        tuple(beside.companions()),
     )
 
 

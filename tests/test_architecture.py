@@ -7,7 +7,7 @@ import pytest
 
 RUNNER = Path(__file__).parents[1] / "runner"
 LOWER = {"errors", "capture", "recipe", "host", "bpftrace", "workload", "plan", "run", "report", "replay"}
-LOWER |= {"outcome", "overhead", "interrupts", "decode", "run_script", "trace", "rendered"}
+LOWER |= {"outcome", "overhead", "interrupts", "decode", "run_script", "trace", "rendered", "companions"}
 MAY_IMPORT = {
     "errors": set(),
     "capture": {"errors"},
@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "plan": {"errors", "capture", "recipe", "host", "bpftrace", "overhead"},
     "overhead": {"capture", "host"},
     "attribution": {"errors", "capture", "host", "bpftrace"},
+    "companions": {"capture", "host"},
     "ending": {"capture", "bpftrace", "workload"},
     "outcome": {
         "errors",
@@ -41,6 +42,7 @@ MAY_IMPORT = {
         "interrupts",
         "overhead",
         "attribution",
+        "companions",
     },
     "run": {"capture", "host", "bpftrace", "plan", "workload", "interrupts", "overhead", "outcome", "trace"},
     "run_script": {

@@ -33,6 +33,7 @@ def shown(*tables, problems=()):
         "quality": {"grade": "usable", "problems": list(problems)},
         "overhead": None,
         "messages": [],
+        "companions": [],
         "tables": list(tables),
     }
     return format_capture(capture, in_color=False).splitlines()

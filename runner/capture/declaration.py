@@ -18,7 +18,7 @@ a value of a kernel enumeration by its name, `ksym` a kernel address by the func
 
 Unit = Literal[
     "packets", "segments", "switches", "calls", "events", "samples", "requests", "ns", "us", "ms", "seconds",
-    "bytes", "pages", "sectors", "ratio", "processes", "connections", "none",
+    "bytes", "pages", "sectors", "ratio", "processes", "connections", "periods", "rules", "none",
 ]  # fmt: skip
 
 COMM_BYTES = 16

@@ -232,13 +232,22 @@ class Overhead(TypedDict):
 
 
 class Companion(TypedDict):
-    """A fact about the host read beside the run, before and after it."""
+    """A fact about the host read beside the run, before and after it; docs/companions.md has them all."""
 
     name: str
     source: str
+    """The file or command that says it."""
     unit: Unit | None
     before: Any
+    """When the probes were attached, before the workload; `null` where it could not be read then."""
     after: Any
+    """When the window ended; `null` where it could not be read, or is read once."""
+    cgroup: NotRequired[str | TextBytes]
+    """The control group that it is of."""
+    pid: NotRequired[int]
+    """A process in whose network namespace it was read; without it that was the runner's."""
+    cpu: NotRequired[int]
+    """The processor that it is of; without it, all of them together."""
 
 
 class Event(TypedDict):

@@ -10,6 +10,7 @@ from runner.capture.quality import grade
 if TYPE_CHECKING:
     from runner.capture.document import (
         Capture,
+        Companion,
         Host,
         Message,
         Overhead,
@@ -43,6 +44,7 @@ def new_capture(
     host: Host = NOWHERE,
     window: Window = NEVER,
     overhead: Overhead | None = None,
+    companions: list[Companion] | None = None,
 ) -> Capture:
     """Return a capture of one run with an id of its own, graded by its problems."""
     identity = new_id()
@@ -61,5 +63,5 @@ def new_capture(
         "tables": tables,
         "events": [],
         "messages": messages,
-        "companions": [],
+        "companions": companions or [],
     }

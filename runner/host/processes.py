@@ -1,6 +1,7 @@
 """What /proc says of processes."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,14 +34,16 @@ def name_of(pid: int) -> str:
 
 def all_names() -> set[bytes]:
     """Return the names of the leaders of all processes there are now."""
-    names = set()
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdecimal():
-            try:
-                names.add((folder / "comm").read_bytes().removesuffix(b"\n"))
-            except OSError:
-                continue  # it ended meanwhile
-    return names
+    return {name for _, name in all_processes()}
+
+
+def all_processes(proc: Path = Path("/proc")) -> Iterator[tuple[int, bytes]]:
+    """Return the id and the leader's name of each process there is now, in the order of ids."""
+    for pid in sorted(int(folder.name) for folder in proc.iterdir() if folder.name.isdecimal()):
+        try:
+            yield pid, (proc / str(pid) / "comm").read_bytes().removesuffix(b"\n")
+        except OSError:
+            continue  # it ended meanwhile
 
 
 @dataclass(frozen=True, slots=True)

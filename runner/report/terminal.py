@@ -10,8 +10,10 @@ from rich.console import Console, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from runner.report.companions import format_companions
 from runner.report.histogram import format_histogram
 from runner.report.overhead import format_overhead
+from runner.report.words import printable, readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
         Message,
         Row,
         Table,
-        TextBytes,
     )
 
 MOST_ROWS = 20
@@ -38,16 +39,6 @@ _MANY = ("port", "ip")
 _SUMS = ("count", "sum")
 
 UNATTRIBUTED = "unattributed"
-
-
-def printable(text: str) -> str:
-    """Return text that is safe on a terminal: control characters as escapes, never obeyed."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
-
-
-def readable(value: int | str | TextBytes) -> str:
-    """Return a value as a terminal shows it."""
-    return printable(value["text"] if isinstance(value, dict) else str(value))
 
 
 NARROWEST = 40
@@ -69,6 +60,9 @@ def format_capture(capture: Capture, *, in_color: bool) -> str:
     for table in capture["tables"]:
         if table.get("total_of") not in totals:
             console.print(*_drawn(table, totals), sep="\n")
+    beside = format_companions(capture)
+    if beside:
+        console.print(Text("\n" + "\n".join(["beside the run:", *(f"  {line}" for line in beside)])))
     if capture["overhead"] is not None:
         console.print(Text("\n" + format_overhead(capture["overhead"]), style="dim"))
     for message in capture["messages"]:

@@ -1,0 +1,1 @@
+"""Facts about the host that no probe shows, read beside a run; one file per source."""
