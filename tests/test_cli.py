@@ -185,6 +185,7 @@ def test_a_shell_completes(shell, tmp_path):
     try:
         terminal.sendline(f'{setting}eval "$(ebpf-recipe --show-completion {shell})"; echo set"-up"')
         terminal.expect("set-up")
+        terminal.expect("ready> ")
         for typed, completed in (
             ("ebpf-recipe sche", "schema"),
             ("ebpf-recipe run tcp-ret", "tcp-retrans"),
@@ -193,7 +194,9 @@ def test_a_shell_completes(shell, tmp_path):
         ):
             terminal.send(f"{typed}\t")
             terminal.expect_exact(completed.removeprefix(typed.split()[-1]))
+            # What is typed before the shell has taken the signal is thrown away with the line.
             terminal.sendcontrol("c")
+            terminal.expect("ready> ")
     finally:
         terminal.close(force=True)
 
