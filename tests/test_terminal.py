@@ -5,6 +5,7 @@ import pytest
 from runner.capture.buckets import LogBuckets
 from runner.capture.quality import problem
 from runner.capture.rows import histogram_row, stats_row
+from runner.report.amounts import amount
 from runner.report.terminal import format_capture
 
 KEYS = [{"name": "comm", "type": "comm"}]
@@ -78,10 +79,41 @@ def test_titles_stand_on_one_line(monkeypatch, width):
         "series: time-series, bytes",
     }
     assert titles <= set(lines)
-    assert "f(int)+3" in "".join(lines)
+    assert "f(int)" in "".join(lines)
     assert any(line.split() == ["a", "2", "3", "7"] for line in lines)
 
 
 def test_a_problem_names_its_cure():
     lines = shown(problems=[problem("map-full", 3, "no room")])
     assert any("--max-map-keys" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (7, "bytes", "7"), (999, "ns", "999 ns"), (1298375555, "ns", "1.298 s"), (504_500, "us", "504.5 ms"),
+        (3_600_000, "ms", "3600 s"), (-5_000, "ns", "-5 us"), (0, "us", "0 ns"), (5, None, "5"),
+    ],
+)  # fmt: skip
+def test_a_number_is_shown_in_the_unit_that_suits_it(value, unit, text):
+    assert amount(value, unit) == text
+
+
+def test_stacks_through_the_same_functions_are_one_row():
+    keys = [{"name": "kernel", "type": "kernel-stack"}]
+
+    def stack(offset):
+        return {"key": {"kernel": [{"symbol": "f", "offset": offset}, {"symbol": "g", "offset": 1}]}}
+
+    rows = [
+        stack(1) | {"value": 2},
+        stack(2) | {"value": 3},
+        {"key": {"kernel": [{"address": "0x1"}]}, "value": 9},
+    ]
+    lines = shown(table("off_cpu", "sum", rows, keys=keys, unit="us"))
+    assert "off cpu: 14 us" in lines
+    assert [line.split() for line in lines if line.split()[-1:] == ["us"]][1:] == [
+        ["0x1", "9", "us"],
+        ["f", "5", "us"],
+    ]
+    assert not any("+1" in line for line in lines)

@@ -10,6 +10,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from runner.report.amounts import amount, is_time, quantity
 from runner.report.companions import format_companions
 from runner.report.histogram import format_histogram
 from runner.report.overhead import format_overhead
@@ -25,16 +26,26 @@ if TYPE_CHECKING:
         KeyValue,
         Message,
         Row,
+        Stack,
         Table,
+        Unit,
     )
 
 MOST_ROWS = 20
 """Rows shown of each table; the JSON has them all."""
 
+MOST_STACKS = 8
+"""Rows with stacks, which take many lines each."""
+
 MOST_HISTOGRAMS = 5
 
 _MANY = ("port", "ip")
 """Types of keys that have many values which say little one by one."""
+
+_AMOUNTS = ("value", "average", "total")
+"""Fields of rows that are in the table's unit."""
+
+_STACKS = ("kernel-stack", "user-stack")
 
 _SUMS = ("count", "sum")
 
@@ -156,7 +167,8 @@ def _plain_table(table: Table) -> Iterator[RenderableType]:
     names = {"stats": ("count", "average", "total"), "time-series": ("time", "value")}.get(
         table["kind"], ("value",)
     )
-    yield Text(f"\n{table['name'].replace('_', ' ')}: {table['kind']}, {table['unit'] or ''}".rstrip(", "))
+    unit = "" if is_time(table["unit"]) else table["unit"] or ""
+    yield Text(f"\n{table['name'].replace('_', ' ')}: {table['kind']}, {unit}".rstrip(", "))
     drawn = RichTable(box=None)
     for column in table["keys"]:
         drawn.add_column(column["name"], justify=_side(column), overflow="fold")
@@ -166,10 +178,14 @@ def _plain_table(table: Table) -> Iterator[RenderableType]:
     for row in rows[:MOST_ROWS]:
         cells = [_cell(row["key"][column["name"]], column, row) for column in table["keys"]]
         for point in row.get("points", [row])[-MOST_ROWS:]:
-            drawn.add_row(*cells, *(str(point[name]) for name in names))
+            drawn.add_row(*cells, *(_shown(name, point[name], table["unit"]) for name in names))
     yield drawn
     if len(rows) > MOST_ROWS:
         yield Text(f"… and {len(rows) - MOST_ROWS} more rows; the JSON has them", style="dim")
+
+
+def _shown(name: str, value: Any, unit: Unit | None) -> str:
+    return amount(value, unit) if name in _AMOUNTS and isinstance(value, int) else str(value)
 
 
 def _table(table: Table, totals: dict[str, int]) -> Iterator[RenderableType]:
@@ -178,25 +194,28 @@ def _table(table: Table, totals: dict[str, int]) -> Iterator[RenderableType]:
     columns = [column["name"] for column in table["keys"]]
     lines = [_Line([row["key"][name] for name in columns], row["value"], row) for row in table["rows"]]  # type: ignore[typeddict-item]
     total = totals.get(table["name"], sum(line.value for line in lines))
-    lines = _collapsed(lines, table["keys"])
+    has_stacks = any(column["type"] in _STACKS for column in table["keys"])
+    lines = _by_function(lines) if has_stacks else _collapsed(lines, table["keys"])
+    most = MOST_STACKS if has_stacks else MOST_ROWS
     unknown = sum(line.value for line in lines if line.row.get("unattributed"))
-    share = f", {unknown} of them unattributed" if unknown else ""
-    yield Text(f"\n{title}: {total} {table['unit'] or ''}".rstrip() + share)
+    share = f", {amount(unknown, table['unit'])} of them unattributed" if unknown else ""
+    yield Text(f"\n{title}: {quantity(total, table['unit'])}" + share)
     if not columns:
         return
     drawn = RichTable(box=None)
     for column in table["keys"]:
         drawn.add_column(column["name"], justify=_side(column), overflow="fold")
-    drawn.add_column(table["unit"] or "value", justify="right")
-    for line in lines[:MOST_ROWS]:
+    drawn.add_column("time" if is_time(table["unit"]) else table["unit"] or "value", justify="right")
+    for line in lines[:most]:
         cells = [
             _cell(value, column, line.row) for value, column in zip(line.cells, table["keys"], strict=True)
         ]
-        drawn.add_row(*cells, str(line.value), style="dim" if line.row.get("unattributed") else "")
+        style = "dim" if line.row.get("unattributed") else ""
+        drawn.add_row(*cells, amount(line.value, table["unit"]), style=style)
     yield drawn
-    if len(lines) > MOST_ROWS:
-        left = sum(line.value for line in lines[MOST_ROWS:])
-        yield Text(f"… and {len(lines) - MOST_ROWS} more rows with {left}; the JSON has them", style="dim")
+    if len(lines) > most:
+        left = amount(sum(line.value for line in lines[most:]), table["unit"])
+        yield Text(f"… and {len(lines) - most} more rows with {left}; the JSON has them", style="dim")
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +247,23 @@ def _collapsed(lines: list[_Line], columns: Sequence[KeyColumn]) -> list[_Line]:
         groups.setdefault(str(rest), []).append(line)
     merged = [_merged(group, column) for group in groups.values()]
     return sorted(merged, key=lambda line: -line.value)
+
+
+def _by_function(lines: Sequence[_Line]) -> list[_Line]:
+    """Put lines together whose stacks go through the same functions: where in them says little to people."""
+    groups: dict[str, list[_Line]] = {}
+    for line in lines:
+        cells = [_without_offsets(cell) if isinstance(cell, list) else cell for cell in line.cells]
+        unknown = line.row.get("unattributed", False)
+        groups.setdefault(f"{cells} {unknown}", []).append(_Line(cells, line.value, line.row))
+    merged = [
+        _Line(group[0].cells, sum(line.value for line in group), group[0].row) for group in groups.values()
+    ]
+    return sorted(merged, key=lambda line: -line.value)
+
+
+def _without_offsets(stack: Stack) -> Stack:
+    return [{"symbol": frame["symbol"]} if "symbol" in frame else frame for frame in stack]
 
 
 def _merged(group: list[_Line], column: int) -> _Line:
