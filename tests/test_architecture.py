@@ -7,7 +7,18 @@ import pytest
 
 RUNNER = Path(__file__).parents[1] / "runner"
 LOWER = {"errors", "capture", "recipe", "host", "bpftrace", "workload", "plan", "run", "report", "replay"}
-LOWER |= {"outcome", "overhead", "interrupts", "decode", "run_script", "trace", "rendered", "companions"}
+LOWER |= {
+    "outcome",
+    "overhead",
+    "interrupts",
+    "decode",
+    "run_script",
+    "trace",
+    "rendered",
+    "companions",
+    "doctor",
+    "probe_search",
+}
 MAY_IMPORT = {
     "errors": set(),
     "capture": {"errors"},
@@ -60,6 +71,8 @@ MAY_IMPORT = {
     "rendered": {"errors", "capture", "recipe", "host", "bpftrace", "plan", "outcome"},
     "decode": {"errors", "capture", "bpftrace", "rendered"},
     "replay": {"errors", "capture", "recipe", "host", "bpftrace", "plan", "outcome"},
+    "doctor": {"errors", "recipe", "host", "bpftrace", "plan"},
+    "probe_search": {"errors", "host", "bpftrace"},
     "report": {"errors", "capture"},
     "cli": LOWER,
 }

@@ -1,8 +1,12 @@
+import re
+from pathlib import Path
+
 import pytest
 
-from runner.bpftrace.diagnosis import diagnose, warnings_of
+from runner.bpftrace.diagnosis import diagnose, pattern_names, warnings_of
 from runner.errors import HostRefused, TraceFailed
 
+PAGE = (Path(__file__).parents[1] / "docs" / "troubleshooting.md").read_text()
 NOISE = 'ERROR: Unknown error -1: couldn\'t set RLIMIT_MEMLOCK for bpftrace. If your program is not loading, you can try "ulimit -l 8192" to fix the problem\n'
 
 
@@ -60,6 +64,12 @@ def test_each_failure_has_its_name_and_its_line(stderr, name, kind):
     assert error.message.endswith(f"[{name}]")
     assert "RLIMIT" not in error.message
     assert error.hint
+    assert ("`ebpf-recipe doctor`" in error.hint) == (kind is HostRefused)
+
+
+def test_every_failure_is_in_the_page_of_failures():
+    rows = re.findall(r"^\| `\[([a-z-]+)\]`", PAGE, re.MULTILINE)
+    assert sorted(rows) == sorted(pattern_names())
 
 
 def test_what_stdout_says_counts():

@@ -20,7 +20,8 @@ def _pattern(name: str, regex: str, error: type[EbpfRecipeError], hint: str) -> 
     return _Pattern(name, re.compile(regex, re.MULTILINE), error, hint)
 
 
-_AS_ROOT = "run it as root (sudo ebpf-recipe …)"
+_DOCTOR = "`ebpf-recipe doctor` says what this host lacks, and the command that mends it"
+_AS_ROOT = "run it as root, or with --sudo"
 _OUR_PROGRAM = "this is a mistake in the recipe's program; `--dry-run` prints it"
 
 # The first that matches names the failure: causes stand before their consequences. The texts are those
@@ -38,7 +39,7 @@ _PATTERNS: tuple[_Pattern, ...] = (
         "lockdown",
         r"Kernel lockdown is enabled",
         HostRefused,
-        "kernel lockdown 'confidentiality' forbids tracing; boot with lockdown=integrity or off",
+        "kernel lockdown 'confidentiality' forbids tracing; boot with lockdown=integrity or none",
     ),
     _pattern(
         "kernel-too-old", r"lower than the minimum supported kernel", HostRefused, "use an older bpftrace"
@@ -76,16 +77,22 @@ _PATTERNS: tuple[_Pattern, ...] = (
         r"Error loading (BPF )?program|Unknown BPF object load failure|helper \w+ not allowed in probe"
         r"|Stack size is too large",
         TraceFailed,
-        "the kernel's verifier refused the program; `--dry-run` prints it, `bpftrace -v` says more",
+        "the kernel's verifier refused the program. `--dry-run > p.bt` and `bpftrace -v p.bt` "
+        "show where; fewer branches, shorter strings, shallower stacks or another bpftrace help",
     ),
-    _pattern("not-permitted", r"Operation not permitted|Permission denied", HostRefused, _AS_ROOT),
+    _pattern(
+        "not-permitted",
+        r"Operation not permitted|Permission denied",
+        HostRefused,
+        "as root it is a container, seccomp, AppArmor or lockdown that refuses; else run it as root",
+    ),
     _pattern(
         "attach",
         r"Error attaching probe|Unable to attach probe|Attachment failed for all probes"
         r"|no valid attach points|No probes to attach|No matches for|Could not resolve symbol"
         r"|target file .* does not exist",
         TraceFailed,
-        "the probe is not there or cannot be attached: look for it with `bpftrace -l`",
+        "the probe is not there or cannot be attached: look for it with `ebpf-recipe probes PATTERN`",
     ),
     _pattern(
         "too-many-probes",
@@ -134,6 +141,11 @@ _PLACE = re.compile(r"[^:\s]+:\d+(?::\d+)?-\d+: ")
 _UNDERLINE = re.compile(r" *~+ *")
 
 
+def pattern_names() -> list[str]:
+    """Return the names of all failures that are told apart."""
+    return [pattern.name for pattern in _PATTERNS]
+
+
 def warnings_of(stderr: bytes) -> list[str]:
     """Return the lines of stderr that say something about the run."""
     kept = []
@@ -161,8 +173,11 @@ def diagnose(exit_code: int | None, stderr: bytes, stdout: bytes = b"") -> EbpfR
     for pattern in _PATTERNS:
         match = pattern.regex.search(everything)
         if match:
+            # What the host lacks can be seen beforehand; the rest only here.
+            is_seen_beforehand = pattern.error is HostRefused
             return pattern.error(
-                f"bpftrace: {_line_of(everything, match)} [{pattern.name}]", hint=pattern.hint
+                f"bpftrace: {_line_of(everything, match)} [{pattern.name}]",
+                hint=f"{pattern.hint}\n  {_DOCTOR}" if is_seen_beforehand else pattern.hint,
             )
     how = (
         f"was ended by signal {-exit_code}"
@@ -170,7 +185,7 @@ def diagnose(exit_code: int | None, stderr: bytes, stdout: bytes = b"") -> EbpfR
         else f"exit {exit_code}"
     )
     said = "\n".join(lines[-5:]) or "it said nothing"
-    return TraceFailed(f"bpftrace ended before it was ready ({how}): {said}")
+    return TraceFailed(f"bpftrace ended before it was ready ({how}): {said}", hint=_DOCTOR)
 
 
 _UNATTACHED = re.compile(

@@ -8,7 +8,9 @@ import typer
 
 from runner import __version__
 from runner.cli.decode import decode_output
+from runner.cli.doctor import examine_host
 from runner.cli.list import list_recipes
+from runner.cli.probes import find_probes
 from runner.cli.render import RenderGroup
 from runner.cli.report import report_capture
 from runner.cli.run import RunGroup
@@ -63,5 +65,7 @@ app.add_typer(
     )
 )
 app.command("decode")(decode_output)
+app.command("doctor")(examine_host)
+app.command("probes")(find_probes)
 app.command("report")(report_capture)
 app.command("schema")(print_schema)

@@ -12,6 +12,7 @@ class Document(StrEnum):
     """The documents that have a schema."""
 
     CAPTURE = "capture"
+    DOCTOR = "doctor"
 
 
 def print_schema(
@@ -22,6 +23,7 @@ def print_schema(
 
     from runner.capture.schema import capture_schema
     from runner.cli.output import print_text
+    from runner.doctor.document import doctor_schema
 
-    del document  # the capture is the only one yet
-    print_text(orjson.dumps(capture_schema(), option=orjson.OPT_INDENT_2).decode())
+    schema = capture_schema() if document is Document.CAPTURE else doctor_schema()
+    print_text(orjson.dumps(schema, option=orjson.OPT_INDENT_2).decode())

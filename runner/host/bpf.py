@@ -7,6 +7,7 @@ import ctypes
 import errno
 import os
 import platform
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,11 +17,20 @@ if TYPE_CHECKING:
 
 _BPF_SYSCALL = {"x86_64": 321, "aarch64": 280, "ppc64le": 361, "s390x": 351, "riscv64": 280}
 # enum bpf_cmd and enum bpf_stats_type of include/uapi/linux/bpf.h.
+_BPF_MAP_CREATE = 0
+_BPF_PROG_LOAD = 5
 _BPF_PROG_GET_NEXT_ID = 11
 _BPF_PROG_GET_FD_BY_ID = 13
+_BPF_RAW_TRACEPOINT_OPEN = 17
 _BPF_TASK_FD_QUERY = 20
 _BPF_ENABLE_STATS = 32
 _BPF_STATS_RUN_TIME = 0
+_BPF_MAP_TYPE_ARRAY = 2
+_BPF_PROG_TYPE_TRACEPOINT = 5
+_BPF_PROG_TYPE_TRACING = 26
+_BPF_TRACE_FENTRY = 24
+_NOTHING = bytes.fromhex("b700000000000000 9500000000000000")
+"""r0 = 0; exit: struct bpf_insn twice; both instructions read the same in either byte order."""
 _ATTR_BYTES = 128
 _NAME_BYTES = 256
 
@@ -32,6 +42,17 @@ class _FdQuery(ctypes.Structure):
         ("pid", ctypes.c_uint32), ("fd", ctypes.c_uint32), ("flags", ctypes.c_uint32),
         ("buf_len", ctypes.c_uint32), ("buf", ctypes.c_uint64), ("program", ctypes.c_uint32),
         ("fd_type", ctypes.c_uint32), ("offset", ctypes.c_uint64), ("address", ctypes.c_uint64),
+    )  # fmt: skip
+
+
+class _Load(ctypes.Structure):
+    """What BPF_PROG_LOAD reads of union bpf_attr."""
+
+    _fields_ = (
+        ("type", ctypes.c_uint32), ("instructions", ctypes.c_uint32), ("code", ctypes.c_uint64),
+        ("license", ctypes.c_uint64), ("log", ctypes.c_uint64 * 2), ("version_and_flags", ctypes.c_uint64),
+        ("name", ctypes.c_uint64 * 2), ("device", ctypes.c_uint32), ("attach_type", ctypes.c_uint32),
+        ("debug", ctypes.c_uint32 * 9), ("function", ctypes.c_uint32),
     )  # fmt: skip
 
 
@@ -67,6 +88,46 @@ def run_time_statistics() -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def load_nothing(*, function: int | None = None) -> int:
+    """Load a program that does nothing and return its descriptor.
+
+    :param function: The type of a kernel function (BTF) at whose entry it could run; else a tracepoint's.
+    :raises OSError: The kernel does not take it: no privilege, a filter of system calls, no BPF.
+    """
+    code = ctypes.create_string_buffer(_NOTHING, len(_NOTHING))
+    gpl = ctypes.create_string_buffer(b"GPL")
+    load = _Load(
+        type=_BPF_PROG_TYPE_TRACEPOINT if function is None else _BPF_PROG_TYPE_TRACING,
+        instructions=len(_NOTHING) // 8,
+        code=ctypes.addressof(code),
+        license=ctypes.addressof(gpl),
+        attach_type=0 if function is None else _BPF_TRACE_FENTRY,
+        function=function or 0,
+    )
+    return _call(_BPF_PROG_LOAD, ctypes.create_string_buffer(bytes(load), _ATTR_BYTES))
+
+
+def create_array(size: int) -> int:
+    """Create a map of at least so many bytes and return its descriptor.
+
+    :raises OSError: The kernel does not give it.
+    """
+    attributes = ctypes.create_string_buffer(
+        struct.pack("=IIII", _BPF_MAP_TYPE_ARRAY, 4, 8, size // 8 + 1), _ATTR_BYTES
+    )
+    return _call(_BPF_MAP_CREATE, attributes)
+
+
+def attach_to_function(descriptor: int) -> int:
+    """Attach a program to the function that it was loaded for, and return the descriptor that keeps it there.
+
+    :raises OSError: The kernel cannot.
+    """
+    attributes = ctypes.create_string_buffer(_ATTR_BYTES)
+    ctypes.memmove(ctypes.addressof(attributes) + 8, ctypes.byref(ctypes.c_uint32(descriptor)), 4)
+    return _call(_BPF_RAW_TRACEPOINT_OPEN, attributes)
 
 
 def program_descriptors(pid: int) -> list[str]:

@@ -28,13 +28,13 @@ def tracepoint_fields(name: str) -> tuple[str, ...] | None:
     The fields are known where the event has a layout of its own (`TRACE_EVENT` or a class of the same
     name); an event that shares its class with others has none here: the class is not named.
     """
-    for path in _files():
-        types, strings = _sections(path)
+    for path in files():
+        types, strings = sections(path)
         # include/linux/tracepoint.h makes a typedef of this name for each.
         if strings.find(f"\0btf_trace_{name}\0".encode()) < 0:
             continue
         # A module's types count their strings on from the end of the kernel's.
-        base = b"" if path == VMLINUX else _sections(VMLINUX)[1]
+        base = b"" if path == VMLINUX else sections(VMLINUX)[1]
         return _members(types, base + strings, f"trace_event_raw_{name}") or ()
     return None
 
@@ -44,7 +44,7 @@ def enum_names(member: str) -> dict[int, str]:
 
     Some enumerations have no name (that of the softirqs), so they are found by a member.
     """
-    types, strings = _sections(VMLINUX)
+    types, strings = sections(VMLINUX)
     offset = strings.find(f"\0{member}\0".encode()) + 1
     if offset == 0:
         return {}
@@ -72,7 +72,8 @@ def _enumerators(types: bytes, place: int) -> list[tuple[int, int]] | None:
     return None
 
 
-def _files() -> list[Path]:
+def files() -> list[Path]:
+    """Return the files of type information: the kernel's, then those of its modules."""
     try:
         modules = sorted(path for path in FOLDER.iterdir() if path != VMLINUX)
     except OSError:
@@ -81,7 +82,8 @@ def _files() -> list[Path]:
 
 
 @cache
-def _sections(path: Path) -> tuple[bytes, bytes]:
+def sections(path: Path) -> tuple[bytes, bytes]:
+    """Return the types and the strings of a file; none where it cannot be read."""
     try:
         data = path.read_bytes()
     except OSError:

@@ -19,6 +19,7 @@ from runner.report.words import printable, readable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from runner.capture.declaration import Unit
     from runner.capture.document import (
         Capture,
         Frame,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
         Row,
         Stack,
         Table,
-        Unit,
     )
 
 MOST_ROWS = 20
