@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 from runner.errors import HostRefused, ValueRefused
 from runner.host import btf, kernel, probes, processes
 from runner.host.facts import HostFacts
+from runner.host.probe_patterns import count_matches
 from runner.overhead import others_cpu_ratio
 from runner.recipe.parameters import TaskName
+from runner.recipe.probe_heads import check_wildcards
 from runner.recipe.render import render_program
 
 if TYPE_CHECKING:
@@ -75,9 +77,12 @@ def plan_run(loaded: LoadedRecipe, values: Mapping[str, tuple[Value, ...]], bpft
 
     :param values: Parsed values of parameters and target filters, by name.
     :raises HostRefused: This host cannot run the recipe.
+    :raises ValueRefused: Its template has mistakes, or a wildcard that matches much here.
     """
     facts = host_facts(loaded.recipe, bpftrace)
-    return Plan(loaded, values, facts, bpftrace, render_program(loaded, values, facts))
+    program = render_program(loaded, values, facts)
+    check_wildcards(program.text, count_matches, loaded.recipe.id)
+    return Plan(loaded, values, facts, bpftrace, program)
 
 
 def check_privilege() -> None:

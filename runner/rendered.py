@@ -27,10 +27,11 @@ from runner.outcome import Outcome
 from runner.plan import Plan
 from runner.recipe.catalogue import find_recipe
 from runner.recipe.given import parse_given
+from runner.recipe.probe_heads import check_wildcards
 from runner.recipe.render import render_program
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from runner.bpftrace.messages import Messages
     from runner.capture.document import Capture, Problem
@@ -76,16 +77,19 @@ def render_for_node(
     *,
     max_map_keys: int | None = None,
     buffer_pages: int | None = None,
+    count: Callable[[str], int | None] | None = None,
 ) -> str:
     """Return a program for a host with these facts.
 
     :param texts: Parameters and target filters as they were given, by name.
-    :raises ValueRefused: A value is wrong.
+    :param count: Counts what a wildcard matches there; without it nobody knows.
+    :raises ValueRefused: A value is wrong, or a wildcard matches much or nobody knows what.
     :raises HostRefused: A host with these facts cannot run the recipe.
     """
     recipe = loaded.recipe
     bpftrace = Bpftrace(Path("bpftrace"), parse_release("bpftrace", facts.bpftrace))
     program = render_program(loaded, parse_given(recipe, texts), facts)
+    check_wildcards(program.text, count or (lambda _: None), recipe.id)
     end_value = secrets.randbits(31) | 1
     room = max_map_keys or recipe.max_map_keys
     header = {

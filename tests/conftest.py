@@ -70,5 +70,5 @@ def _no_settings_from_outside(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
-    for name in ("EBPF_RECIPE_BPFTRACE", "NO_COLOR", "COLUMNS", "FORCE_COLOR"):
+    for name in ("EBPF_RECIPE_BPFTRACE", "EBPF_RECIPE_PATH", "NO_COLOR", "COLUMNS", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)

@@ -60,4 +60,4 @@ def test_all_mistakes_of_a_template_come_at_once(tmp_path):
     with pytest.raises(ValueRefused) as refused:
         render_program(LoadedRecipe(loaded.recipe, loaded.path, path), {}, facts)
     lines = refused.value.message.splitlines()
-    assert [line.split("exact.bt.j2:")[1][0] for line in lines] == ["2", "3"]
+    assert [line.split("exact.bt.j2:")[1][0] for line in lines] == ["2", "3", "3"]

@@ -38,13 +38,13 @@ def test_a_condition(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("template", "message"),
     [
-        ("\n\n{{ record('retransmits') }}", "tcp-retrans.bt.j2:3: record('retransmits'): it has no comm"),
-        ("\n{{ params.prot }}", "tcp-retrans.bt.j2:2: "),
+        ("\n\n{{ record('retransmits') }}", "tcp-retrans.bt.j2:3:1: record('retransmits'): it has no comm"),
+        ("\n{{ params.prot }}", "tcp-retrans.bt.j2:2:4: params.prot: the recipe declares no such parameter: did you mean port?"),
         ("\n{{ params.port }}", "through its matches"),
         (RECORDED.splitlines()[1], "@synack_retransmits is an output that nothing is recorded into"),
         (RECORDED + "\n@mine = count();", "@mine is no output and no scratch map"),
         ("{{ record('retransmits', pid=pid, comm=1, socket=1, local_port=1, remote_address=1, remote_port=1) }}",
-         "an expression is not in quotes"),
+         "pid is not defined: what belongs into the program stands in quotes"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_with_its_line(tmp_path, monkeypatch, template, message):

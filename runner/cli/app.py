@@ -9,8 +9,11 @@ import typer
 from runner import __version__
 from runner.cli.decode import decode_output
 from runner.cli.doctor import examine_host
+from runner.cli.lint import lint_recipes
 from runner.cli.list import list_recipes
+from runner.cli.new import new_recipe
 from runner.cli.probes import find_probes
+from runner.cli.recipes_option import Recipes
 from runner.cli.render import RenderGroup
 from runner.cli.report import report_capture
 from runner.cli.run import RunGroup
@@ -38,8 +41,9 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
+    recipes: Recipes = None,
 ) -> None:
-    del version
+    del version, recipes
 
 
 app.command("list")(list_recipes)
@@ -68,4 +72,6 @@ app.command("decode")(decode_output)
 app.command("doctor")(examine_host)
 app.command("probes")(find_probes)
 app.command("report")(report_capture)
+app.command("new")(new_recipe)
+app.command("lint")(lint_recipes)
 app.command("schema")(print_schema)

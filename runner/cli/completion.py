@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner import __version__
-from runner.recipe.catalogue import data_dir
+from runner.cli.directories import named_directories
+from runner.errors import EbpfRecipeError
+from runner.recipe.catalogue import data_dir, own_directories
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -39,7 +41,7 @@ def complete(run_app: Callable[[], None]) -> int | None:
         return None
     words, incomplete = _request(shell)
     kind = "-" if incomplete.startswith("-") else ""
-    stamp, path = _stamp(), _cache()
+    stamp, path = _stamp(words), _cache()
     answers = _read(path, stamp)
     key = json.dumps([*words, kind])
     if key not in answers:
@@ -81,16 +83,19 @@ def _ask(run_app: Callable[[], None], words: list[str], kind: str) -> list[Candi
     }  # fmt: skip
     os.environ.update(asked)
     said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
+    with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit, EbpfRecipeError):
         run_app()
     parts = (line.partition("\t") for line in said.getvalue().splitlines() if line)
     return [(value, text) for value, _, text in parts]
 
 
-def _stamp() -> str:
+def _stamp(words: list[str]) -> str:
     """Return what changes where another answer might be right."""
-    root = data_dir("recipes")
-    files = [f"{path}:{path.stat().st_mtime_ns}" for path in sorted(root.glob("*/*.yaml"))]
+    named, _ = named_directories(words)
+    own = [directory / "recipes" for directory in [*named, *(each for _, each in own_directories())]]
+    roots = [data_dir("recipes"), *own]
+    paths = [path.absolute() for root in roots for path in sorted(root.glob("*/*.yaml"))]
+    files = [f"{path}:{path.stat().st_mtime_ns}" for path in paths]
     return "\n".join([__version__, sys.executable, str(Path(__file__).stat().st_mtime_ns), *files])
 
 

@@ -6,11 +6,14 @@ from typing import Annotated
 
 import typer
 
+from runner.cli.recipes_option import Recipes
+
 
 def list_recipes(
     symptom: Annotated[str | None, typer.Option(help="Only recipes for this symptom.")] = None,
     layer: Annotated[str | None, typer.Option(help="Only recipes of this layer.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array.")] = False,
+    recipes: Recipes = None,
 ) -> None:
     """List the recipes."""
     from typing import get_args
@@ -20,6 +23,7 @@ def list_recipes(
     from runner.recipe.summary import summaries
     from runner.recipe.vocabulary import Layer, Symptom
 
+    del recipes
     check_word("--symptom", symptom, get_args(Symptom))
     check_word("--layer", layer, get_args(Layer))
     chosen = [

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from runner.cli.options import BpftracePath, BufferPages, MaxMapKeys
 from runner.cli.recipe_command import recipe_command
-from runner.recipe.catalogue import find_recipe, recipe_ids
+from runner.cli.recipes_option import RecipeGroup, Recipes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,21 +18,18 @@ if TYPE_CHECKING:
     from runner.recipe.load import LoadedRecipe
 
 
-class RenderGroup(TyperGroup):
+class RenderGroup(RecipeGroup):
     """The recipes as commands, each made when it is asked for."""
-
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
-        """Return the ids of all recipes."""
-        return recipe_ids()
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return the command of a recipe.
 
         :raises ValueRefused: There is no such recipe, or it has mistakes.
         """
-        if cmd_name.startswith("-") or (ctx.resilient_parsing and cmd_name not in recipe_ids()):
+        loaded = None if cmd_name.startswith("-") else self.find(ctx, cmd_name)
+        if loaded is None:
             return None
-        return recipe_command(find_recipe(cmd_name), _common_options, _render, options_metavar="[OPTIONS]")
+        return recipe_command(loaded, _common_options, _render, options_metavar="[OPTIONS]")
 
 
 def _common_options(
@@ -55,6 +51,7 @@ def _common_options(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", readable=False, help="Write to a file.")
     ] = None,
+    recipes: Recipes = None,
 ) -> None:
     """Carry the options that every recipe has."""
 
@@ -71,6 +68,7 @@ def _render(
     max_map_keys: str | None,
     buffer_pages: str | None,
     output: Path | None,
+    recipes: list[Path] | None,
 ) -> None:
     from runner.cli.output import Destination
     from runner.host.facts_file import encode_facts
@@ -79,7 +77,7 @@ def _render(
     from runner.recipe.parameters import parse_count, parse_power
     from runner.rendered import render_for_node
 
-    del ctx
+    del ctx, recipes
     if facts + facts_script + (host is not None) > 1:
         raise typer.BadParameter("--host, --facts and --facts-script do not go together")
     # A mistake in a value is told on any host.
@@ -96,7 +94,10 @@ def _render(
     if facts:
         destination.write(encode_facts(known))
         return
-    text = render_for_node(loaded, texts, known, max_map_keys=room, buffer_pages=pages)
+    from runner.host.probe_patterns import count_matches
+
+    count = count_matches if host is None else None
+    text = render_for_node(loaded, texts, known, max_map_keys=room, buffer_pages=pages, count=count)
     destination.write(text.encode())
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from runner.cli.options import (
     BpftracePath,
@@ -22,7 +21,8 @@ from runner.cli.options import (
     SudoPasswordFd,
 )
 from runner.cli.recipe_command import WORKLOAD, WorkloadCommand, recipe_command
-from runner.recipe.catalogue import find_recipe, recipe_ids
+from runner.cli.recipes_option import RecipeGroup, Recipes
+from runner.recipe.catalogue import recipe_ids
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,12 +52,8 @@ class Format(StrEnum):
     JSON = "json"
 
 
-class RunGroup(TyperGroup):
+class RunGroup(RecipeGroup):
     """The recipes as commands, each made when it is asked for."""
-
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
-        """Return the ids of all recipes."""
-        return recipe_ids()
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return the command of a recipe, or of a script that is named by its path.
@@ -68,14 +64,17 @@ class RunGroup(TyperGroup):
             from runner.cli.run_script import script_command
 
             return script_command(Path(cmd_name))
-        if cmd_name.startswith("-") or (ctx.resilient_parsing and cmd_name not in recipe_ids()):
+        if cmd_name.startswith("-"):
             return None
         if cmd_name not in recipe_ids() and Path(cmd_name).is_file():
             from runner.errors import ValueRefused
 
             raise ValueRefused(f"there is no recipe {cmd_name!r}", hint=f"to run the script: ./{cmd_name}")
+        loaded = self.find(ctx, cmd_name)
+        if loaded is None:
+            return None
         return recipe_command(
-            find_recipe(cmd_name),
+            loaded,
             _common_options,
             _run,
             cls=WorkloadCommand,
@@ -120,6 +119,7 @@ def _common_options(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the program for this host and do not run it.")
     ] = False,
+    recipes: Recipes = None,
 ) -> None:
     """Carry the options that every recipe has."""
 
@@ -142,6 +142,7 @@ def _run(
     record: Path | None,
     replay: Path | None,
     dry_run: bool,
+    recipes: list[Path] | None,
 ) -> None:
     from runner.bpftrace.version import ask_bpftrace
     from runner.cli.output import Destination, print_text, say
@@ -152,6 +153,7 @@ def _run(
     from runner.recipe.parameters import parse_count, parse_power
     from runner.workload import Workload
 
+    del recipes  # they were added before this one was looked up
     workload_argv: list[str] | None = ctx.meta.get(WORKLOAD)
     check_combination(
         {

@@ -13,6 +13,7 @@ class Document(StrEnum):
 
     CAPTURE = "capture"
     DOCTOR = "doctor"
+    RECIPE = "recipe"
 
 
 def print_schema(
@@ -21,9 +22,13 @@ def print_schema(
     """Print the JSON Schema of a document."""
     import orjson
 
-    from runner.capture.schema import capture_schema
     from runner.cli.output import print_text
-    from runner.doctor.document import doctor_schema
 
-    schema = capture_schema() if document is Document.CAPTURE else doctor_schema()
-    print_text(orjson.dumps(schema, option=orjson.OPT_INDENT_2).decode())
+    match document:
+        case Document.CAPTURE:
+            from runner.capture.schema import capture_schema as schema
+        case Document.DOCTOR:
+            from runner.doctor.document import doctor_schema as schema
+        case Document.RECIPE:
+            from runner.recipe.schema import recipe_schema as schema
+    print_text(orjson.dumps(schema(), option=orjson.OPT_INDENT_2).decode())

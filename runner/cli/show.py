@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from runner.cli.recipes_option import Recipes
 from runner.recipe.catalogue import recipe_ids
 
 if TYPE_CHECKING:
@@ -21,11 +22,13 @@ def _complete(incomplete: str) -> list[str]:
 def show_recipe(
     recipe: Annotated[str, typer.Argument(help="The recipe's id.", autocompletion=_complete)],
     as_json: Annotated[bool, typer.Option("--json", help="Print the recipe as JSON.")] = False,
+    recipes: Recipes = None,
 ) -> None:
     """Show what a recipe measures."""
     from runner.cli.output import print_text
     from runner.recipe.catalogue import find_recipe
 
+    del recipes
     found = find_recipe(recipe)
     if as_json:
         print_text(found.recipe.model_dump_json(indent=2, by_alias=True))

@@ -3,38 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from pydantic import ValidationError
 
-from runner.errors import ValueRefused
+from runner.recipe.finding import Finding, RecipeRefused
 from runner.recipe.model import Recipe, location_text
+from runner.recipe.yaml_file import YamlFile, read_yaml
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-_SafeLoader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-class _Loader(_SafeLoader):  # type: ignore[misc]
-    """YAML's safe subset; a mapping that has a key twice is a mistake, not a choice."""
-
-
-def _mapping(loader: Any, node: yaml.MappingNode) -> dict[Any, Any]:
-    loader.flatten_mapping(node)
-    mapping: dict[Any, Any] = {}
-    for key_node, value_node in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        if key in mapping:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"the key {key!r} stands twice", key_node.start_mark
-            )
-        mapping[key] = loader.construct_object(value_node, deep=True)
-    return mapping
-
-
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
 class LoadedRecipe:
@@ -58,56 +37,75 @@ class LoadedRecipe:
         self.digest = f"sha256:{content.hexdigest()}"
 
 
-def load_recipe(path: Path, template_path: Path) -> LoadedRecipe:
-    """Read a recipe and check it against the model.
+@dataclass(frozen=True, slots=True)
+class RecipeFile:
+    """A recipe file as far as it could be understood.
 
-    :raises ValueRefused: With every mistake, a line each.
+    :param recipe: None where there are findings that the model cannot do without.
+    :param findings: Every mistake in the file alone.
     """
+
+    yaml: YamlFile
+    recipe: Recipe | None
+    findings: tuple[Finding, ...]
+
+
+def read_recipe(path: Path) -> RecipeFile:
+    """Read a recipe file and check it against the model."""
+    file = read_yaml(path)
+    if file.findings:
+        return RecipeFile(file, None, file.findings)
     try:
-        text = path.read_text()
-        loader = _Loader(text)
-        node = loader.get_single_node()
-        document = loader.construct_document(node) if node is not None else None
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-        raise ValueRefused(f"{where}: {error.problem or error.context}") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ValueRefused(f"{path}: {error}") from error
-    try:
-        recipe = Recipe.model_validate(document)
+        recipe = Recipe.model_validate(file.document)
     except ValidationError as error:
-        lines = [_describe(path, node, details) for details in error.errors(include_url=False)]
-        raise ValueRefused("\n".join(lines)) from error
+        findings = [_finding(file, details) for details in error.errors(include_url=False)]
+        return RecipeFile(file, None, tuple(findings))
     if recipe.id != path.stem:
-        raise ValueRefused(f"{path}: id is {recipe.id!r}, the file is called {path.stem!r}")
+        text = f"id is {recipe.id!r}, the file is called {path.stem!r}"
+        return RecipeFile(file, recipe, (file.finding("id-file-name", ("id",), text),))
+    return RecipeFile(file, recipe, ())
+
+
+def load_recipe(path: Path, template_path: Path) -> LoadedRecipe:
+    """Read a recipe that can be rendered.
+
+    :raises RecipeRefused: With every mistake, a line each.
+    """
+    file = read_recipe(path)
+    findings = list(file.findings)
+    outside = [each for each in (path, template_path) if is_outside(each)]
+    findings += [Finding(str(each), 1, 1, "path-outside", OUTSIDE) for each in outside]
     if not template_path.is_file():
-        raise ValueRefused(f"{path}: its template {template_path} is missing")
-    return LoadedRecipe(recipe, path, template_path)
+        findings.append(
+            Finding(str(path), 1, 1, "template-missing", f"its template {template_path} is missing")
+        )
+    if findings or file.recipe is None:
+        raise RecipeRefused(findings)
+    return LoadedRecipe(file.recipe, path, template_path)
 
 
-def _describe(path: Path, node: yaml.Node | None, details: Any) -> str:
-    mark = _mark_of(node, details["loc"])
-    position = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+OUTSIDE = "it is a link that leads out of its catalogue: put the file itself there"
+
+
+def is_outside(path: Path) -> bool:
+    """Whether a recipe or template is a link to somewhere outside its `recipes/` or `templates/` folder."""
+    return not path.resolve().is_relative_to(path.parent.parent.resolve())
+
+
+def _finding(file: YamlFile, details: Any) -> Finding:
     where = location_text(details["loc"])
     message = details["msg"].removeprefix("Value error, ")
-    return f"{path}{position}: {where + ': ' if where else ''}{message}"
+    location = details["loc"] or _subject(file, message)
+    return file.finding("model", location, f"{where + ': ' if where else ''}{message}")
 
 
-def _mark_of(node: yaml.Node | None, location: tuple[Any, ...]) -> Any:
-    """Walk as far into the document as the location leads and return the place reached."""
-    if node is None:
-        return None
-    mark = node.start_mark
-    for part in location:
-        if isinstance(node, yaml.MappingNode):
-            found = next(((k, v) for k, v in node.value if k.value == part), None)
-            if found is None:
-                break
-            mark, node = found[0].start_mark, found[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            mark = node.start_mark
-        else:
-            break
-    return mark
+def _subject(file: YamlFile, message: str) -> tuple[Any, ...]:
+    """Return the place of what a message about the whole recipe speaks of: `primary: …`, `output x: …`."""
+    what, _, _ = message.partition(":")
+    if not isinstance(file.document, dict):
+        return ()
+    kind, _, name = what.partition(" ")
+    if kind == "output":
+        names = [each["name"] for each in file.document["outputs"]]
+        return ("outputs", names.index(name)) if name in names else ("outputs",)
+    return ("scratch_maps",) if what == "maps" else (what,)

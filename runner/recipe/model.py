@@ -1,9 +1,18 @@
 """A recipe, typed: every field that a recipe file may have, and what it means."""
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 
 from runner.capture.buckets import Buckets, LinearBuckets, LogBuckets
 from runner.capture.declaration import (
@@ -46,7 +55,11 @@ def _known_filter(name: str) -> str:
     return name
 
 
-Filter = Annotated[str, AfterValidator(_known_filter)]
+def _one_of(names: Iterable[str]) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "enum": sorted(names)})
+
+
+Filter = Annotated[str, AfterValidator(_known_filter), _one_of(TARGET_FILTERS)]
 
 
 class _Strict(BaseModel):
@@ -57,7 +70,7 @@ class Parameter(_Strict):
     """A value that the person who runs the recipe may give."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=30)]
-    type: Annotated[str, AfterValidator(_known_parameter_type)]
+    type: Annotated[str, AfterValidator(_known_parameter_type), _one_of(PARAMETER_TYPES)]
     description: Text
     repeatable: bool = False
     default: Text | None = None

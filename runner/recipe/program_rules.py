@@ -26,20 +26,48 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 
 
+UNDECLARED_MAP = "{0} is no output and no scratch map: what is in it would be lost"
+
 _IN_PROGRAM = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\])*"', re.DOTALL)
 
 
-def map_differences(program: str, declared: Iterable[str], outputs: Iterable[str]) -> Iterator[str]:
-    """Return what a rendered program and the declared maps do not have in common.
+def undeclared_maps(source: str, declared: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """Return each map that a template writes out and nobody declared, with its line, from 1."""
+    code = _COMMENTS.sub(_blanked, source)
+    code = _IN_PROGRAM.sub(_blanked, code)
+    names = set(declared)
+    for match in re.finditer(r"@\w*", code):
+        if match[0] not in names:
+            yield code.count("\n", 0, match.start()) + 1, match[0]
+
+
+def _blanked(match: re.Match[str]) -> str:
+    return re.sub(r"[^\n]", " ", match[0])
+
+
+def bare_code(program: str) -> str:
+    """Return a program without its comments and texts."""
+    return _IN_PROGRAM.sub("", program)
+
+
+def used_maps(program: str) -> set[str]:
+    """Return the maps that a rendered program names."""
+    return set(re.findall(r"@\w*", bare_code(program)))
+
+
+def map_differences(
+    program: str, declared: Iterable[str], outputs: Iterable[str]
+) -> Iterator[tuple[str, str, str]]:
+    """Return what a rendered program and the declared maps do not have in common: rule, map and text.
 
     :param declared: Every map that the program may use.
     :param outputs: Those of them that are to be printed.
     """
-    used = set(re.findall(r"@\w*", _IN_PROGRAM.sub("", program)))
+    used = used_maps(program)
     for name in sorted(used - set(declared)):
-        yield f"{name} is no output and no scratch map: what is in it would be lost"
+        yield "map-undeclared", name, UNDECLARED_MAP.format(name)
     for name in sorted(set(outputs) - used):
-        yield f"{name} is an output that nothing is recorded into"
+        yield "map-unused", name, f"{name} is an output that nothing is recorded into"
 
 
 def broken_rules(source: str, output_maps: Iterable[str]) -> Iterator[tuple[int, str]]:
@@ -48,7 +76,7 @@ def broken_rules(source: str, output_maps: Iterable[str]) -> Iterator[tuple[int,
     :param source: The template's text.
     :param output_maps: Maps that are written by `record()` alone.
     """
-    code = _COMMENTS.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), source)
+    code = _COMMENTS.sub(_blanked, source)
     for pattern, message in _RULES:
         for match in pattern.finditer(code):
             yield code.count("\n", 0, match.start(1)) + 1, message.format(match[1])

@@ -7,21 +7,25 @@ import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import FileSystemLoader, StrictUndefined, TemplateError, TemplateSyntaxError
-from jinja2.meta import find_referenced_templates
+from jinja2 import StrictUndefined, TemplateError, TemplateNotFound, TemplateSyntaxError
 from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup
 
 from runner.capture.declaration import STACK_DEPTH
-from runner.errors import HostRefused, ValueRefused
+from runner.errors import HostRefused
 from runner.recipe.catalogue import data_dir
+from runner.recipe.finding import Finding, RecipeRefused
 from runner.recipe.parameters import Number
-from runner.recipe.program_rules import broken_rules, map_differences
+from runner.recipe.program_rules import UNDECLARED_MAP, broken_rules, map_differences, undeclared_maps
 from runner.recipe.recording import Recorder, taken_stack
+from runner.recipe.template_names import undefined_names
+from runner.recipe.templates import CatalogueLoader, Sources
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+
+    from jinja2.runtime import Context
 
     from runner.capture.words import ByteOrder
     from runner.host.facts import HostFacts
@@ -100,10 +104,24 @@ def _code(text: Any) -> Markup:
     return Markup(text)  # noqa: S704  # values from outside are never plain strings here
 
 
-def _environment(root: Path) -> SandboxedEnvironment:
-    """Return what renders templates of a folder; its includes are our own."""
-    environment = SandboxedEnvironment(
-        loader=FileSystemLoader([root, data_dir("templates")]),
+class _Environment(SandboxedEnvironment):
+    """Jinja2's sandbox, in which no multiplication makes a text of gigabytes."""
+
+    intercepted_binops = frozenset(["*", "**"])
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        """Multiply integers."""
+        if operator == "**":
+            raise TypeError("a template has no powers (**)")
+        if not (isinstance(left, int) and isinstance(right, int)):
+            raise TypeError("a template multiplies integers, and no texts")
+        return super().call_binop(context, operator, left, right)
+
+
+def template_environment(root: Path) -> SandboxedEnvironment:
+    """Return what renders templates of a folder; what it does not include itself are our own."""
+    environment = _Environment(
+        loader=CatalogueLoader([root, data_dir("templates")]),
         undefined=StrictUndefined,
         finalize=_finalize,
         autoescape=True,
@@ -115,32 +133,13 @@ def _environment(root: Path) -> SandboxedEnvironment:
     return environment
 
 
-def _check_rules(environment: SandboxedEnvironment, name: str, output_maps: list[str]) -> None:
-    """Refuse a template that does by hand what cannot be right everywhere.
-
-    :raises ValueRefused: With every mistake, a line each.
-    """
-    assert environment.loader is not None
-    mistakes = []
-    seen: set[str] = set()
-    names = [name]
-    while names:
-        name = names.pop()
-        seen.add(name)
-        source, file, _ = environment.loader.get_source(environment, name)
-        mistakes += [f"{file}:{line}: {text}" for line, text in sorted(broken_rules(source, output_maps))]
-        referenced = find_referenced_templates(environment.parse(source, name, file))
-        names += [each for each in referenced if each is not None and each not in seen]
-    if mistakes:
-        raise ValueRefused("\n".join(mistakes))
-
-
-def _place_of(error: BaseException, template: Path) -> str:
-    """Return where in a template an error was raised: Jinja2 puts its lines into the traceback."""
-    place = str(template)
+def _place_of(error: BaseException, sources: Sources) -> tuple[str, int]:
+    """Return where in the templates an error was raised: Jinja2 puts its lines into the traceback."""
+    files = {source.path for source in sources.sources.values()}
+    place = (next(iter(files)), 1)
     for frame, line in traceback.walk_tb(error.__traceback__):
-        if frame.f_code.co_filename.endswith(template.suffix):
-            place = f"{frame.f_code.co_filename}:{line}"
+        if frame.f_code.co_filename in files:
+            place = (frame.f_code.co_filename, line)
     return place
 
 
@@ -156,7 +155,7 @@ def choose_variant(recipe: Recipe, facts: HostFacts) -> tuple[Variant, str]:
         raise HostRefused(f"{recipe.id} cannot run here: {'; '.join(missing)}")
     passed_over: list[str] = []
     for variant in recipe.variants:
-        lacking = [str(guard) for guard in variant.when if not _holds(guard, facts)]
+        lacking = [str(guard) for guard in variant.when if not holds(guard, facts)]
         if not lacking:
             found = ", ".join(str(guard) for guard in variant.when) or "it needs nothing special"
             return variant, "; ".join([f"{variant.id}: {found}", *passed_over])
@@ -164,13 +163,117 @@ def choose_variant(recipe: Recipe, facts: HostFacts) -> tuple[Variant, str]:
     raise HostRefused(f"{recipe.id} has no variant for this host: {'; '.join(passed_over)}")
 
 
-def _holds(guard: Guard, facts: HostFacts) -> bool:
+def holds(guard: Guard, facts: HostFacts) -> bool:
     if guard.bpftrace is not None:
         return guard.bpftrace in facts.bpftrace_features
     assert guard.probe is not None
     if guard.field is not None:
         return facts.has_field(guard.probe, guard.field)
     return facts.has_probe(guard.probe)
+
+
+class Renderer:
+    """A recipe whose templates were read and checked once, to be rendered for any host and values.
+
+    :ivar sources: The templates.
+    """
+
+    def __init__(self, loaded: LoadedRecipe) -> None:
+        """Read the templates.
+
+        :raises RecipeRefused: They have mistakes: all that can be found before they are rendered.
+        """
+        path = loaded.template_path
+        self._loaded = loaded
+        self._environment = template_environment(path.parents[1])
+        name = f"{path.parent.name}/{path.name}"
+        try:
+            self.sources = Sources(self._environment, name)
+        except TemplateNotFound as error:
+            raise RecipeRefused([Finding(str(path), 1, 1, "template-missing", str(error.message))]) from error
+        findings = [*self.sources.findings, *self._static_findings()]
+        if findings:
+            raise RecipeRefused(findings)
+        try:
+            self._template = self._environment.get_template(name)
+        except TemplateSyntaxError as error:
+            place = Finding(
+                str(error.filename or path), error.lineno, 1, "template-syntax", str(error.message)
+            )
+            raise RecipeRefused([place]) from error
+
+    def _static_findings(self) -> Iterator[Finding]:
+        recipe = self._loaded.recipe
+        context = _context(recipe, {}, "little", has=lambda _: False, variant="")
+        yield from undefined_names(self.sources, recipe, context)
+        outputs = [output.map for output in recipe.outputs]
+        for source in self.sources.sources.values():
+            for line, text in broken_rules(source.text, outputs):
+                yield source.finding("hand-written", line, text)
+            for line, name in undeclared_maps(source.text, recipe.map_names()):
+                yield source.finding("map-undeclared", line, UNDECLARED_MAP.format(name), near=name)
+
+    def render(self, values: Mapping[str, tuple[Value, ...]], facts: HostFacts) -> Program:
+        """Render the program for a host.
+
+        :param values: Parsed values by name, of parameters and of target filters together.
+        :raises HostRefused: The host lacks what every variant needs.
+        :raises RecipeRefused: The template has a mistake that shows only now.
+        """
+        recipe = self._loaded.recipe
+        variant, reason = choose_variant(recipe, facts)
+
+        def has(feature: str) -> bool:
+            return holds(recipe.features[feature], facts)
+
+        context = _context(recipe, values, facts.byteorder, has=has, variant=variant.id)
+        try:
+            text = self._template.render(context)
+        except RecursionError as error:
+            place = _place_of(error, self.sources)
+            raise RecipeRefused(
+                [Finding(*place, 1, "render", "a macro calls itself without an end")]
+            ) from error
+        except (TemplateError, TypeError, LookupError, ValueError, ArithmeticError, MemoryError) as error:
+            raise RecipeRefused(
+                [Finding(*_place_of(error, self.sources), 1, "render", str(error))]
+            ) from error
+        own = self.sources.own
+        assert own is not None
+        outputs = [output.map for output in recipe.outputs]
+        differences = list(map_differences(text, recipe.map_names(), outputs))
+        if differences:
+            places = [(rule, own.place_of(name) or (1, 1), why) for rule, name, why in differences]
+            raise RecipeRefused(Finding(own.path, *place, rule, why) for rule, place, why in places)
+        return Program(text, variant, reason)
+
+
+def _context(
+    recipe: Recipe,
+    values: Mapping[str, tuple[Value, ...]],
+    byteorder: ByteOrder,
+    *,
+    has: Callable[[str], bool],
+    variant: str,
+) -> dict[str, Any]:
+    """Return every name that a recipe's template may use, and what it stands for."""
+    groups = {
+        "params": [parameter.name for parameter in recipe.parameters],
+        "target": list(recipe.target.honours),
+    }
+    conditions = {
+        group: {name.replace("-", "_"): Condition(values.get(name, ()), byteorder) for name in members}
+        for group, members in groups.items()
+    }
+    recorder = Recorder(output.declaration() for output in recipe.outputs)
+    return {
+        **conditions,
+        "has": has,
+        "record": recorder,
+        "variant": variant,
+        "kernel_stack": _code(taken_stack("kernel-stack", STACK_DEPTH)),
+        "user_stack": _code(taken_stack("user-stack", STACK_DEPTH)),
+    }
 
 
 def render_program(
@@ -180,44 +283,8 @@ def render_program(
 
     :param values: Parsed values by name, of parameters and of target filters together.
     :raises HostRefused: The host lacks what every variant needs.
-    :raises ValueRefused: The template has a mistake (with file and line).
+    :raises RecipeRefused: The template has mistakes (with file and line).
     """
-    recipe = loaded.recipe
-    variant, reason = choose_variant(recipe, facts)
-
-    def has(feature: str) -> bool:
-        return _holds(recipe.features[feature], facts)
-
-    names = {
-        "params": [parameter.name for parameter in recipe.parameters],
-        "target": list(recipe.target.honours),
-    }
-    context: dict[str, Any] = {
-        group: {name.replace("-", "_"): Condition(values.get(name, ()), facts.byteorder) for name in members}
-        for group, members in names.items()
-    }
-    recorder = Recorder(output.declaration() for output in recipe.outputs)
-    path = loaded.template_path
-    environment = _environment(path.parents[1])
-    try:
-        _check_rules(
-            environment, f"{path.parent.name}/{path.name}", [output.map for output in recipe.outputs]
-        )
-        template = environment.get_template(f"{path.parent.name}/{path.name}")
-        text = template.render(
-            has=has,
-            record=recorder,
-            variant=variant.id,
-            kernel_stack=_code(taken_stack("kernel-stack", STACK_DEPTH)),
-            user_stack=_code(taken_stack("user-stack", STACK_DEPTH)),
-            **context,
-        )
-    except TemplateSyntaxError as error:
-        raise ValueRefused(f"{error.filename}:{error.lineno}: {error.message}") from error
-    except (TemplateError, TypeError, KeyError) as error:
-        raise ValueRefused(f"{_place_of(error, path)}: {error}") from error
-    outputs = [output.map for output in recipe.outputs]
-    mistakes = list(map_differences(text, recipe.map_names(), outputs))
-    if mistakes:
-        raise ValueRefused("\n".join(f"{path}: {mistake}" for mistake in mistakes))
-    return Program(text, variant, reason)
+    # A host that cannot run it is said first: it needs no template.
+    choose_variant(loaded.recipe, facts)
+    return Renderer(loaded).render(values, facts)

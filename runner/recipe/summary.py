@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from runner.recipe.catalogue import find_recipe, recipe_paths
+from runner.recipe.yaml_file import read_yaml
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +34,12 @@ def summaries() -> list[Summary]:
 
 def _read(recipe_id: str, path: Path) -> Summary:
     try:
-        document = yaml.load(path.read_text(), Loader=_Loader)  # noqa: S506  # it is the safe loader
+        document: Any = read_yaml(path).document
         texts = [document[name] for name in ("title", "layer", "stage", "status")]
         symptoms = document.get("symptoms", [])
         if document["id"] != recipe_id or not all(isinstance(text, str) for text in [*texts, *symptoms]):
             raise TypeError
-    except (yaml.YAMLError, OSError, UnicodeDecodeError, LookupError, TypeError, AttributeError):
+    except (LookupError, TypeError, AttributeError):
         # The model says what is wrong, and where.
         recipe = find_recipe(recipe_id).recipe
         return Summary(recipe.id, recipe.title, recipe.layer, recipe.stage, recipe.symptoms, recipe.status)

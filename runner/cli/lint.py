@@ -1,0 +1,111 @@
+"""`ebpf-recipe lint`: what is wrong with recipes and templates, all of it at once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from runner.cli.recipes_option import Recipes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from runner.recipe.finding import Finding
+
+
+class Format(StrEnum):
+    """How findings are printed."""
+
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+
+
+def lint_recipes(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[PATH]...",
+            readable=False,
+            help="Recipe files, templates, or directories of recipes. [default: all recipes there are]",
+            show_default=False,
+        ),
+    ] = None,
+    form: Annotated[
+        Format, typer.Option("-f", "--format", help="github: as annotations of a workflow's log.")
+    ] = Format.TEXT,
+    recipes: Recipes = None,
+) -> None:
+    """Check recipes and templates; nothing is traced."""
+    from runner.cli.output import print_text, say
+    from runner.errors import ExitCode
+    from runner.recipe.lint.check import lint
+
+    del recipes
+    report = lint(paths or ())
+    text = _FORMS[form](report.findings)
+    if text:
+        print_text(text)
+    warnings = len(report.findings) - report.errors
+    say(f"{_count(report.files, 'file')}: {_count(report.errors, 'error')}, {_count(warnings, 'warning')}")
+    if report.errors:
+        raise typer.Exit(ExitCode.NEGATIVE)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _text(findings: Sequence[Finding]) -> str:
+    return "\n".join(_line(finding) for finding in findings)
+
+
+def _line(finding: Finding) -> str:
+    place = f"{finding.path}:{finding.line}:{finding.column}"
+    line = f"{place}: {finding.severity}: {' '.join(finding.text.split())} [{finding.rule}]"
+    # What stands in a file is shown, never obeyed by a terminal.
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+
+
+def _json(findings: Sequence[Finding]) -> str:
+    import orjson
+
+    documents = [
+        {
+            "path": finding.path,
+            "line": finding.line,
+            "column": finding.column,
+            "severity": finding.severity,
+            "rule": finding.rule,
+            "text": finding.text,
+        }
+        for finding in findings
+    ]
+    return orjson.dumps(documents, option=orjson.OPT_INDENT_2).decode()
+
+
+def _github(findings: Sequence[Finding]) -> str:
+    """Return workflow commands: a `%`, a line's end, and in properties `:` and `,` are written as numbers."""
+    return "\n".join(
+        f"::{finding.severity} file={_property(finding.path)},line={finding.line},col={finding.column},"
+        f"title={_property(finding.rule)}::{_data(finding.text)}"
+        for finding in findings
+    )
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+_FORMS: dict[Format, Callable[[Sequence[Finding]], str]] = {
+    Format.TEXT: _text,
+    Format.JSON: _json,
+    Format.GITHUB: _github,
+}

@@ -1,0 +1,50 @@
+"""An example value of every type: what programs are rendered with where nobody gave a value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runner.recipe.parameters import INTEGER_BOUNDS, TARGET_FILTERS, parse_values
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runner.recipe.model import Parameter, Recipe
+    from runner.recipe.parameters import Value
+
+EXAMPLES: Mapping[str, str] = {
+    "duration": "7ms",
+    "integer": "7",
+    "port": "443",
+    "network": "10.0.0.0/9",
+    "pid": "1",
+    "comm": "nginx*",
+    "thread": "worker",
+}
+"""By the names of parameter types and target filters."""
+
+
+def _example(parameter: Parameter) -> str:
+    """Return a value that the parameter may have, and another one than its default."""
+    if parameter.type != "integer":
+        return EXAMPLES[parameter.type]
+    least = INTEGER_BOUNDS[0] if parameter.minimum is None else parameter.minimum
+    most = INTEGER_BOUNDS[1] if parameter.maximum is None else parameter.maximum
+    near = min(max(int(EXAMPLES["integer"]), least), most)
+    others = (number for number in (near, near + 1, near - 1) if least <= number <= most)
+    return next((str(number) for number in others if str(number) != parameter.default), str(near))
+
+
+def example_values(recipe: Recipe) -> dict[str, tuple[Value, ...]]:
+    """Return values of every parameter, two where it is repeatable, and of every filter that it honours."""
+    values = {
+        parameter.name: parse_values(
+            parameter.name,
+            parameter.kind,
+            [_example(parameter)] * (2 if parameter.repeatable else 1),
+        )
+        for parameter in recipe.parameters
+    }
+    return values | {
+        name: parse_values(name, TARGET_FILTERS[name], [EXAMPLES[name]]) for name in recipe.target.honours
+    }

@@ -1,0 +1,77 @@
+"""Hosts that are nowhere: every one that a recipe's guards can tell apart, to render its programs for."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+from runner.host.facts import HostFacts
+from runner.recipe.render import holds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from runner.recipe.model import Guard, Recipe
+
+MOST_GUARDS = 8
+"""Guards of which every combination is tried; of more, each is tried alone there and alone missing."""
+
+
+def distinguishable_hosts(recipe: Recipe) -> Iterator[HostFacts]:
+    """Return the hosts that have what the recipe requires and can run one of its variants."""
+    optional = list(
+        dict.fromkeys([*recipe.features.values(), *(g for variant in recipe.variants for g in variant.when)])
+    )
+    for choice in _choices(len(optional)):
+        facts = _host(recipe, optional, choice)
+        if facts is not None and any(
+            all(holds(guard, facts) for guard in variant.when) for variant in recipe.variants
+        ):
+            yield facts
+
+
+def are_all_tried(recipe: Recipe) -> bool:
+    """Whether every host that the guards can tell apart is among them."""
+    guards = {*recipe.features.values(), *(g for variant in recipe.variants for g in variant.when)}
+    return len(guards) <= MOST_GUARDS
+
+
+def _choices(count: int) -> Iterator[tuple[bool, ...]]:
+    if count <= MOST_GUARDS:
+        yield from itertools.product([False, True], repeat=count)
+        return
+    for rest in (False, True):
+        yield (rest,) * count
+        for place in range(count):
+            yield tuple(rest if each != place else not rest for each in range(count))
+
+
+def _host(recipe: Recipe, optional: Sequence[Guard], choice: Sequence[bool]) -> HostFacts | None:
+    """Return a host for answers to all guards; None where they contradict each other."""
+    features: set[str] = set()
+    fields: dict[str, list[str]] = {probe: [] for probe in recipe.requires.probes}
+    absent: set[str] = set()
+    for guard, is_there in zip(optional, choice, strict=True):
+        if guard.bpftrace is not None:
+            features |= {guard.bpftrace} if is_there else set()
+            continue
+        assert guard.probe is not None
+        names = fields.setdefault(guard.probe, [])
+        if guard.field is not None:
+            names += [guard.field] if is_there else []
+        elif not is_there:
+            absent.add(guard.probe)
+    if any(fields[probe] or probe in recipe.requires.probes for probe in absent):
+        return None
+    return HostFacts(
+        hostname="nowhere",
+        kernel="6.1",
+        arch="x86_64",
+        cpus=2,
+        boot_id="none",
+        byteorder="little",
+        btf=True,
+        probes={probe: None if probe in absent else tuple(names) for probe, names in fields.items()},
+        bpftrace="0.17.0",
+        bpftrace_features=frozenset(features),
+    )
