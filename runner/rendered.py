@@ -113,7 +113,7 @@ def render_for_node(
         'printf("ebpf-recipe/began %llu\\n", nsecs); time("ebpf-recipe/time %s\\n"); } '
         f"{program.text}"
         '\nEND { printf("ebpf-recipe/ended %llu\\n", nsecs); '
-        f"{closing_statements(rows, recipe.scratch_maps)} }}\n"
+        f"{closing_statements(rows, program.scratch_maps)} }}\n"
     )
 
 

@@ -71,7 +71,7 @@ def execute(
         plan.program.text,
         head=head,
         runner=processes.own_pid_in_kernel(),
-        scratch_maps=recipe.scratch_maps,
+        scratch_maps=plan.program.scratch_maps,
         row_maps=rows,
         progress_map=progress,
         limit_seconds=limit,

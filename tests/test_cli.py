@@ -60,7 +60,7 @@ RUN = ("run", "tcp-retrans")
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (("run", "tcp-retrnas"), 3, "did you mean tcp-retrans?"),
+        (("run", "tcp-retrnas"), 3, "did you mean tcp-retrans"),
         (("run", "\x1b[31mred"), 3, "there is no recipe"),
         (("show", "nothing-like-it"), 3, "`ebpf-recipe list`"),
         (("run", "--nothing"), 2, "--nothing"),
@@ -226,14 +226,14 @@ def test_a_completion_is_answered_again_from_the_cache(tmp_path):
     (tmp_path / "ebpf-recipe" / "completion.json").write_text(json.dumps(kept))
     assert completed("ebpf-recipe run f", tmp_path)[1][0] == "from-the-cache"
     (tmp_path / "ebpf-recipe" / "completion.json").write_text(json.dumps({**kept, "stamp": "older"}))
-    assert completed("ebpf-recipe run t", tmp_path)[1][0] == "tcp-retrans"
+    assert completed("ebpf-recipe run tcp-r", tmp_path)[1][0] == "tcp-retrans"
     (tmp_path / "ebpf-recipe" / "completion.json").write_text("{")
-    assert completed("ebpf-recipe run t", tmp_path)[1][0] == "tcp-retrans"
-    assert completed("ebpf-recipe run t", "/proc/nowhere")[1][0] == "tcp-retrans"
+    assert completed("ebpf-recipe run tcp-r", tmp_path)[1][0] == "tcp-retrans"
+    assert completed("ebpf-recipe run tcp-r", "/proc/nowhere")[1][0] == "tcp-retrans"
 
 
 def test_fish_asks_whether_there_is_anything(tmp_path):
     for words, code in (("ebpf-recipe run t", 0), ("ebpf-recipe run zzz", 1)):
         assert completed(words, tmp_path, "fish", _TYPER_COMPLETE_FISH_ACTION="is-args")[0] == code
-    _, lines = completed("ebpf-recipe run t", tmp_path, "fish", _TYPER_COMPLETE_FISH_ACTION="get-args")
+    _, lines = completed("ebpf-recipe run tcp-r", tmp_path, "fish", _TYPER_COMPLETE_FISH_ACTION="get-args")
     assert lines[0].startswith("tcp-retrans\t")

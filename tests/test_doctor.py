@@ -379,7 +379,7 @@ def test_the_command_refuses_with_the_reason_and_what_to_type():
 def test_a_recipe_that_is_not_there_is_a_wrong_value():
     done = ebpf_recipe("doctor", "tcp-retrnas")
     assert done.returncode == 3
-    assert "did you mean tcp-retrans?" in done.stderr
+    assert "did you mean tcp-retrans" in done.stderr
     assert done.stdout == ""
 
 

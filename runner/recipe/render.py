@@ -16,7 +16,13 @@ from runner.errors import HostRefused
 from runner.recipe.catalogue import data_dir
 from runner.recipe.finding import Finding, RecipeRefused
 from runner.recipe.parameters import Number
-from runner.recipe.program_rules import UNDECLARED_MAP, broken_rules, map_differences, undeclared_maps
+from runner.recipe.program_rules import (
+    UNDECLARED_MAP,
+    broken_rules,
+    map_differences,
+    undeclared_maps,
+    used_maps,
+)
 from runner.recipe.recording import Recorder, taken_stack
 from runner.recipe.template_names import undefined_names
 from runner.recipe.templates import CatalogueLoader, Sources
@@ -41,11 +47,13 @@ class Program:
     :param text: What bpftrace is given, without what the runner adds around it.
     :param variant: The variant that was rendered.
     :param variant_reason: Why that one.
+    :param scratch_maps: Those of the recipe's that this variant uses.
     """
 
     text: str
     variant: Variant
     variant_reason: str
+    scratch_maps: tuple[str, ...]
 
     @property
     def sha256(self) -> str:
@@ -245,7 +253,8 @@ class Renderer:
         if differences:
             places = [(rule, own.place_of(name) or (1, 1), why) for rule, name, why in differences]
             raise RecipeRefused(Finding(own.path, *place, rule, why) for rule, place, why in places)
-        return Program(text, variant, reason)
+        used = used_maps(text)
+        return Program(text, variant, reason, tuple(name for name in recipe.scratch_maps if name in used))
 
 
 def _context(
@@ -271,6 +280,7 @@ def _context(
         "has": has,
         "record": recorder,
         "variant": variant,
+        "byteorder": byteorder,
         "kernel_stack": _code(taken_stack("kernel-stack", STACK_DEPTH)),
         "user_stack": _code(taken_stack("user-stack", STACK_DEPTH)),
     }

@@ -62,4 +62,6 @@ def bare_plan(plan: Plan, program: str, outputs: Sequence[Output] = (), **change
     }
     loaded = copy.copy(plan.loaded)
     loaded.recipe = recipe.model_copy(update=update)
-    return dataclasses.replace(plan, loaded=loaded, program=Program(program, plan.program.variant, "a test"))
+    return dataclasses.replace(
+        plan, loaded=loaded, program=Program(program, plan.program.variant, "a test", ())
+    )

@@ -3,7 +3,7 @@
 import contextlib
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tests.laboratory.children import child
@@ -65,11 +65,76 @@ def stop_losing_packets(host: Host) -> None:
         host.run(tables, "-F", "INPUT")
 
 
+@contextlib.contextmanager
+def rule(host: Host, text: str) -> Iterator[Callable[[], int]]:
+    """Have an iptables rule on a host, first of its chain, in both families, for the time of a block.
+
+    :param text: As iptables has it: `INPUT -p tcp --dport 9 -j DROP`.
+    :return: What says how many packets the rule has met so far, by the rule's own counter.
+    """
+    chain, *rest = text.split()
+    both = ("iptables-legacy", "ip6tables-legacy")
+
+    def packets() -> int:
+        # -x: not rounded. Two lines of head, then the first rule.
+        return sum(int(host.run(tables, "-w", "-nvxL", chain).splitlines()[2].split()[0]) for tables in both)
+
+    for tables in both:
+        host.run(tables, "-w", "-I", chain, "1", *rest)
+    try:
+        yield packets
+    finally:
+        for tables in both:
+            host.run(tables, "-w", "-D", chain, "1")
+
+
+@contextlib.contextmanager
+def narrow(host: Host, kilobits: int) -> Iterator[None]:
+    """Let a host send so many kilobits per second, for the time of a block: each packet waits for the last one.
+
+    Only packets without data fit: those that open and close connections.
+    """
+    shape = f"root tbf rate {kilobits}kbit burst 110 latency 5s"
+    host.run("tc", "qdisc", "add", "dev", "lab0", *shape.split())
+    try:
+        yield
+    finally:
+        host.run("tc", "qdisc", "del", "dev", "lab0", "root")
+
+
+@contextlib.contextmanager
+def one_segment_packets(host: Host) -> Iterator[None]:
+    """Have each packet that a host sends be one segment (no segmentation offload), for the time of a block."""
+    host.run("ip", "link", "set", "dev", "lab0", "gso_max_segs", "1")
+    try:
+        yield
+    finally:
+        host.run("ip", "link", "set", "dev", "lab0", "gso_max_segs", "65535")
+
+
+def counters(host: Host) -> dict[str, int]:
+    """Return the kernel's own counters of a host's network, by the names that nstat gives them."""
+    found = {}
+    lines = host.run("cat", "/proc/net/snmp").splitlines()
+    for names, values in zip(lines[::2], lines[1::2], strict=True):
+        protocol, _, rest = names.partition(": ")
+        _, _, numbers = values.partition(": ")
+        for name, number in zip(rest.split(), numbers.split(), strict=True):
+            found[protocol + name] = int(number)
+    for line in host.run("cat", "/proc/net/snmp6").splitlines():
+        name, number = line.split()
+        found[name] = int(number)
+    return found
+
+
+def counted_since(host: Host, before: Mapping[str, int]) -> dict[str, int]:
+    """Return by how much each counter of a host grew."""
+    return {name: value - before.get(name, 0) for name, value in counters(host).items()}
+
+
 def retransmitted_segments(host: Host) -> int:
     """Return the kernel's own count of segments sent again by a host, SYN-ACKs included."""
-    lines = host.run("cat", "/proc/net/snmp").splitlines()
-    names, values = (line.split() for line in lines if line.startswith("Tcp:"))
-    return int(values[names.index("RetransSegs")])
+    return counters(host)["TcpRetransSegs"]
 
 
 def _wait_for_namespaces(holders: Sequence[int]) -> None:

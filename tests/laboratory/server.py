@@ -1,6 +1,8 @@
 """A server whose threads rename themselves: sends a blob to whoever connects. Run as a program.
 
 usage: python -m tests.laboratory.server ADDRESS PORT NAME BYTES
+It prints a line when it listens, and for each connection that its client closed how many segments the kernel sent
+again on it, by the kernel's own count of that connection.
 """
 
 import contextlib
@@ -8,6 +10,8 @@ import ctypes
 import socket
 import sys
 import threading
+
+from tests.laboratory.tcp_info import tcp_info
 
 _PR_SET_NAME = 15
 _LIBC = ctypes.CDLL(None)
@@ -24,6 +28,7 @@ def _serve(connection: socket.socket, blob: bytes, number: int) -> None:
         connection.sendall(blob)
         connection.shutdown(socket.SHUT_WR)
         connection.recv(1)
+        print(f"retransmitted {tcp_info(connection).retransmits}", flush=True)
 
 
 def main() -> None:
