@@ -50,13 +50,16 @@ def truth(request: pytest.FixtureRequest) -> Callable[..., None]:
     return lambda *fields, **more: found.append(Comparison(*fields, **more))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
+) -> None:
     truths = config.stash.get(_TRUTHS, [])
     if truths:
         terminalreporter.section("truth")
         for comparison in sorted(truths):
             terminalreporter.line(str(comparison))
-        if TRUTH_FILE in os.environ:
+        # A page with a comparison that failed would say something else than its tests.
+        if TRUTH_FILE in os.environ and exitstatus == pytest.ExitCode.OK:
             Path(os.environ[TRUTH_FILE]).write_text(as_page(truths))
     lines = config.stash.get(_FIGURES, [])
     if lines:

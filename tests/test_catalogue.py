@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,8 @@ from runner.recipe.hosts import distinguishable_hosts
 from runner.recipe.lint.check import lint
 from runner.recipe.parameters import PARAMETER_TYPES, TARGET_FILTERS
 from runner.recipe.render import render_program
+
+TRUTH = Path(__file__).parents[1] / "docs" / "truth.md"
 
 NOWHERE = HostFacts(
     "h",
@@ -101,3 +104,13 @@ def test_the_variant_and_its_reason():
         assert ("kprobe:tcp_sendmsg" in program.text) == (program.variant.id == "kprobe")
     assert chosen["kprobe"] == "kprobe: kprobe:tcp_sendmsg"
     assert chosen["tracepoint"].endswith("not kprobe: missing here: kprobe:tcp_sendmsg")
+
+
+def test_a_tested_recipe_has_its_truth_on_every_release():
+    rows = [line.split(" | ") for line in TRUTH.read_text().splitlines() if line.startswith("| ")]
+    proven = {}
+    for row in rows[1:]:
+        proven.setdefault(row[0].removeprefix("| "), set()).add(row[3])
+    for name in recipe_ids():
+        if find_recipe(name).recipe.status != "experimental":
+            assert proven.get(name) == {"0.17.0", "0.23.2", "0.27.1"}, name
