@@ -15,7 +15,9 @@ TRUTH_FILE = "EBPF_RECIPE_TRUTH"
 """Where the comparisons of this run are written as docs/truth.md has them (`make truth`)."""
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # After -m has taken out what is not asked for.
     privileged = [item for item in items if item.get_closest_marker("kernel")]
     if not privileged:
         return
