@@ -111,3 +111,13 @@ def test_only_the_command_line_prints():
         calls = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]
         prints = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"]
         assert not prints or room_of(path) == "cli", path
+
+
+@pytest.mark.parametrize("path", sorted(RUNNER.rglob("*.py")), ids=lambda path: str(path.relative_to(RUNNER)))
+def test_no_regular_expression_has_what_python_gets_wrong(path):
+    """Possessive groups match another text in Python 3.11.0 to 3.11.4 (gh-106052), which Debian 12 has."""
+    texts = [node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)]
+    for text in texts:
+        if isinstance(text, bytes | str):
+            shown = text if isinstance(text, str) else text.decode("latin-1")
+            assert not any(mark in shown for mark in (")*+", ")++", ")?+", "}+", "(?>")), shown

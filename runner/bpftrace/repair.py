@@ -15,7 +15,7 @@ _LETTERS = re.compile(rb'(?<=[ ,{])"(?:count|events|value)": ?[0-9]*[a-f]')
 _BYTE = re.compile("\uffffff([89a-f][0-9a-f])")
 _SIGN = 1 << 63
 
-_STRING = rb'"(?:[^"\\]|\\.)*+"'
+_STRING = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
 _DATA = re.compile(rb'\{"type": "(?:map|stats|hist|value|tseries)", "data": (?:\{"@\w*": )?')
 _PAIR = re.compile(rb"(?:^\{?|, )(" + _STRING + rb"): ")
 _TOKEN = re.compile(_STRING + rb"(?:\s*:)?|[\[\]{},]|[^\[\]{},\"]+|(?s:\".*)")

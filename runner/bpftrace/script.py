@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from runner.capture.document import Program
 
 # Comments and texts, which may hold anything; a regular division never has two slashes.
-_OPAQUE = re.compile(r'//[^\n]*|/\*.*?(?:\*/|\Z)|"(?:\\.|[^"\\])*+(?:"|\\?\Z)', re.DOTALL)
+_OPAQUE = re.compile(r'//[^\n]*|/\*.*?(?:\*/|\Z)|"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
 _MAP = re.compile(r"@\w*")
 _PROBE = re.compile(r"(?:^|[};*/\n,])\s*(BEGIN|begin)\b")
 _AGGREGATION = re.compile(r"\s*=\s*(count|sum|min|max|avg|stats|l?hist|tseries)\s*\(")

@@ -26,13 +26,13 @@ _INTEGER = re.compile(rb"0|-?[1-9][0-9]{0,19}")
 _KEY = rb"\[[^\]\n]*\]: "
 _PLAIN_NUMBER = rb"(?:0|-?[1-9][0-9]{0,17})"
 _PLAIN_STATISTICS = rb"count -?[0-9]{1,18}, average -?[0-9]{1,18}, total -?[0-9]{1,18}"
-_NUMBERS = re.compile(rb"(@[A-Za-z0-9_]*)%b%b\n(?:\1%b%b\n)*+" % (_KEY, _PLAIN_NUMBER, _KEY, _PLAIN_NUMBER))
+_NUMBERS = re.compile(rb"(@[A-Za-z0-9_]*)%b%b\n(?:\1%b%b\n)*" % (_KEY, _PLAIN_NUMBER, _KEY, _PLAIN_NUMBER))
 _STATISTICS = re.compile(
-    rb"(@[A-Za-z0-9_]*)%b%b\n(?:\1%b%b\n)*+" % (_KEY, _PLAIN_STATISTICS, _KEY, _PLAIN_STATISTICS)
+    rb"(@[A-Za-z0-9_]*)%b%b\n(?:\1%b%b\n)*" % (_KEY, _PLAIN_STATISTICS, _KEY, _PLAIN_STATISTICS)
 )
 _NUMBER = re.compile(r"@\w*\[([^\]\n]*)\]: (-?[0-9]+)\n")
 _STATISTIC = re.compile(r"@\w*\[([^\]\n]*)\]: count (-?[0-9]+), average (-?[0-9]+), total (-?[0-9]+)\n")
-_ROWS = re.compile(rb"(?:[\[(][^\n|\])]*[\])] *[0-9]{1,19} \|[@ ]*\|\n)++")
+_ROWS = re.compile(rb"(?:[\[(][^\n|\])]*[\])] *[0-9]{1,19} \|[@ ]*\|\n)+")
 _ROW = re.compile(rb"([\[(][^\n|\])]*[\])]) *([0-9]{1,19}) \|[@ ]*\|\n")
 _AT = ord("@")
 _STATS = re.compile(rb"count (-?\d{1,20}), average (-?\d{1,20}), total (-?\d{1,20})")
