@@ -29,6 +29,10 @@ class Run:
             if all(row["key"][name] == value for name, value in wanted.items())
         ]
 
+    def agrees(self, ours: int, independent: int) -> bool:
+        """Whether two counts of events are equal, but for those that the capture itself says it missed."""
+        return 0 <= independent - ours <= self.missed
+
     def total(self, table: str, field: str = "value", **wanted: Any) -> int:
         """Return the sum of a field of these rows."""
         return sum(row[field] for row in self.rows(table, **wanted))

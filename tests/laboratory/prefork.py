@@ -18,6 +18,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 from tests.laboratory.children import child
@@ -51,6 +52,8 @@ def _work(listener: socket.socket, counts: mmap.mmap, place: int) -> None:
         (count,) = _CELL.unpack_from(counts, place * _CELL.size)
         _CELL.pack_into(counts, place * _CELL.size, count + 1)
         connection.close()
+        # The others get some too.
+        time.sleep(0.002)
 
 
 def _serve(path: str, counts: mmap.mmap, workers: list[int]) -> None:
