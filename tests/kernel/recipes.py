@@ -1,6 +1,7 @@
 """Running a recipe as its users do, and reading what its capture says."""
 
 import json
+import re
 import subprocess
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -36,6 +37,31 @@ class Run:
     def total(self, table: str, field: str = "value", **wanted: Any) -> int:
         """Return the sum of a field of these rows."""
         return sum(row[field] for row in self.rows(table, **wanted))
+
+
+Buckets = list[tuple[int, int, int]]
+"""Lower and upper bound, inclusive, and count."""
+
+
+def buckets_of(row: dict[str, Any]) -> Buckets:
+    """Return the buckets of a histogram's row."""
+    return [(bucket["lower"], bucket["upper"], bucket["count"]) for bucket in row["buckets"]]
+
+
+def printed_buckets(text: str) -> Buckets:
+    """Return the buckets that a tool of libbpf-tools prints."""
+    found = re.findall(r"(\d+) -> (\d+)\s+: (\d+)", text)
+    return [(int(low), int(high), int(count)) for low, high, count in found]
+
+
+def bucket_at(quantile: float, buckets: Buckets) -> tuple[int, int]:
+    """Return the bounds of the bucket that holds a quantile."""
+    left = quantile * sum(count for _, _, count in buckets)
+    for low, high, count in buckets:
+        left -= count
+        if left <= 0:
+            return low, high
+    raise AssertionError("an empty histogram")
 
 
 def run_recipe(

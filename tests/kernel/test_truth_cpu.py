@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kernel.recipes import run_recipe
+from tests.kernel.recipes import bucket_at, buckets_of, printed_buckets, run_recipe
 from tests.laboratory.children import child
 from tests.laboratory.load import asking, load
 from tests.laboratory.releases import release_of
@@ -158,3 +158,26 @@ def test_softirqs_are_those_that_the_kernel_counts(bpftrace, many_rules, truth):
     )  # fmt: skip
     assert abs(ours - int(theirs)) <= 0.1 * int(theirs)
     assert run.total("latency", "count", vector="NET_RX") == received
+
+
+def test_softirqs_are_distributed_as_another_tool_sees_them(bpftrace, many_rules, truth):
+    packets = 20000
+    with child(["softirqs", "-d"], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as tool:
+        time.sleep(2)
+        load_command = many_rules.command([sys.executable, "-c", PACKETS, str(packets)])
+        run = run_recipe("softirqs", bpftrace=bpftrace, command=load_command)
+        tool.send_signal(signal.SIGINT)
+        output = tool.communicate(timeout=20)[0].decode()
+    _, _, of_packets = output.partition("softirq = net_rx")
+    theirs = printed_buckets(of_packets.partition("softirq = ")[0])
+    (row,) = run.rows("latency", vector="NET_RX")
+    ours = buckets_of(row)
+    for quantile in (0.5, 0.9, 0.99):
+        low, high = bucket_at(quantile, ours)
+        other_low, other_high = bucket_at(quantile, theirs)
+        truth(
+            "softirqs", f"p{quantile * 100:g} us of NET_RX", f"{packets:,} datagrams through 5,000 firewall rules",
+            release_of(bpftrace), f"{low}-{high}", f"{other_low}-{other_high}", "softirqs -d of libbpf-tools",
+            because="its buckets are octaves, ours quarters of them",
+        )  # fmt: skip
+        assert other_low // 2 <= low <= other_high * 2 + 1, (quantile, ours, theirs)

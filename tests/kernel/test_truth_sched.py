@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.kernel.recipes import run_recipe
+from tests.kernel.recipes import bucket_at, buckets_of, printed_buckets, run_recipe
 from tests.laboratory.children import child
 from tests.laboratory.load import asking, load
 from tests.laboratory.releases import release_of
@@ -107,15 +107,12 @@ def test_waits_are_distributed_as_another_tool_sees_them(bpftrace, tmp_path, tru
         )  # fmt: skip
         tool.send_signal(signal.SIGINT)
         output = tool.communicate(timeout=20)[0].decode()
-    theirs = [
-        (int(low), int(high), int(count))
-        for low, high, count in re.findall(r"(\d+) -> (\d+)\s+: (\d+)", output)
-    ]
+    theirs = printed_buckets(output)
     (row,) = run.rows("latency")
-    buckets = [(bucket["lower"], bucket["upper"], bucket["count"]) for bucket in row["buckets"]]
+    buckets = buckets_of(row)
     for quantile in (0.5, 0.9, 0.99):
-        low, high = at(quantile, buckets)
-        other_low, other_high = at(quantile, theirs)
+        low, high = bucket_at(quantile, buckets)
+        other_low, other_high = bucket_at(quantile, theirs)
         truth(
             "runqlat", f"p{quantile * 100:g} us", "two that compute on one processor", release_of(bpftrace),
             f"{low}-{high}", f"{other_low}-{other_high}", "runqlat of libbpf-tools",
@@ -126,16 +123,6 @@ def test_waits_are_distributed_as_another_tool_sees_them(bpftrace, tmp_path, tru
     certain = sum(count for low, _, count in buckets if low >= 2000)
     most = sum(count for _, high, count in buckets if high >= 2000)
     assert certain <= slow <= most
-
-
-def at(quantile, buckets):
-    """Return the bucket that holds a quantile."""
-    left = quantile * sum(count for _, _, count in buckets)
-    for low, high, count in buckets:
-        left -= count
-        if left <= 0:
-            return low, high
-    raise AssertionError("an empty histogram")
 
 
 def test_time_off_the_processor_is_what_the_load_measures(bpftrace, tmp_path, truth):
