@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
     from runner.bpftrace.recording import Recording
     from runner.capture.document import EndedBy, Problem, Window
-    from runner.workload import Workload
+    from runner.workload import AnyWorkload
 
 
 def window_of(
-    recording: Recording, ended_by: EndedBy | None, workload: Workload | None, *, is_recorded: bool = False
+    recording: Recording, ended_by: EndedBy | None, workload: AnyWorkload | None, *, is_recorded: bool = False
 ) -> Window:
     """Return when it was measured.
 
@@ -50,7 +50,7 @@ def how_ended(exit_code: int | None) -> str:
 
 
 def ending_problems(
-    recording: Recording, ended_by: EndedBy | None, workload: Workload | None, *, is_whole: bool
+    recording: Recording, ended_by: EndedBy | None, workload: AnyWorkload | None, *, is_whole: bool
 ) -> Iterator[Problem]:
     """Say what is wrong with the run itself.
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from runner.plan import Plan
     from runner.recipe.model import Recipe
     from runner.recipe.parameters import Value
-    from runner.workload import Workload
+    from runner.workload import AnyWorkload
 
 _LEAST_SAMPLES = 0.98
 _DEVIATIONS = 3
@@ -65,7 +65,7 @@ class Outcome:
     busy_seconds: float | None = None
     holders: Mapping[int, tuple[Holder, ...]] = field(default_factory=dict)
     companions: tuple[Companion, ...] = ()
-    workload: Workload | None = None
+    workload: AnyWorkload | None = None
     is_recorded: bool = False
     messages: Messages | None = None
     """What was printed, where it was read already."""

@@ -269,6 +269,9 @@ def _in_file(pattern: Pattern, bpftrace: Bpftrace) -> Found:
 def _nothing(pattern: Pattern, names: list[str], notes: Iterable[str]) -> HostRefused:
     near = _near(pattern.name, names) or _near_scopes(pattern, names)
     hint = f"near: {', '.join(near)}" if near else "nothing here has a name like it"
+    holding = sum(pattern.name in name.rpartition(":")[2] for name in names)
+    if "*" not in pattern.name and holding > _MOST_NEAR:
+        hint = f"{holding} have it in their names: '*{pattern.name}*'"
     return HostRefused(f"nothing here matches {pattern.text!r}", hint="\n  ".join([hint, *notes]))
 
 

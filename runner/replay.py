@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NotRequired
+from typing import TYPE_CHECKING, Annotated, Any, NotRequired
 
 from pydantic import StringConstraints, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from runner.bpftrace.recording import read_recording, write_recording
 from runner.bpftrace.version import Bpftrace
-from runner.capture.document import Companion, EndedBy, Overhead, Problem  # noqa: TC001  # pydantic reads them
+from runner.capture.document import (  # noqa: TC001  # pydantic reads them
+    Companion,
+    EndedBy,
+    Overhead,
+    Problem,
+    TextBytes,
+)
+from runner.capture.encode import encode_text
 from runner.capture.quality import RULES
 from runner.errors import NotUnderstood, ValueRefused
 from runner.host.facts import HostFacts  # noqa: TC001  # likewise
@@ -21,6 +29,7 @@ from runner.host.sockets import Holder
 from runner.outcome import Outcome
 from runner.plan import Plan
 from runner.recipe.render import render_program
+from runner.workload import EndedWorkload
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +47,11 @@ class _Holder(TypedDict):
     ]
 
 
+class _Workload(TypedDict):
+    argv: list[str | TextBytes]
+    exit_code: int | None
+
+
 class _Run(TypedDict):
     """What a recording holds besides what bpftrace wrote."""
 
@@ -50,6 +64,7 @@ class _Run(TypedDict):
     overhead: Overhead | None
     busy_seconds: float | None
     holders: dict[int, list[_Holder]]
+    workload: NotRequired[_Workload]
     companions: NotRequired[list[Companion]]
     """Recordings of releases that read none have none."""
 
@@ -76,6 +91,7 @@ def encode_outcome(outcome: Outcome) -> bytes:
         overhead=outcome.overhead,
         busy_seconds=outcome.busy_seconds,
         companions=outcome.companions,
+        **_workload_of(outcome),
         holders={
             str(inode): [
                 {"pid": holder.pid, "name": base64.b64encode(holder.name).decode()} for holder in holders
@@ -83,6 +99,24 @@ def encode_outcome(outcome: Outcome) -> bytes:
             for inode, holders in outcome.holders.items()
         },
     )
+
+
+def _workload_of(outcome: Outcome) -> dict[str, Any]:
+    workload = outcome.workload
+    if workload is None:
+        return {}
+    argv = [encode_text(os.fsencode(word)) for word in workload.argv]
+    return {"workload": {"argv": argv, "exit_code": workload.exit_code}}
+
+
+def _ended(workload: _Workload | None) -> EndedWorkload | None:
+    if workload is None:
+        return None
+    argv = [
+        word if isinstance(word, str) else os.fsdecode(base64.b64decode(word["base64"]))
+        for word in workload["argv"]
+    ]
+    return EndedWorkload(argv, workload["exit_code"])
 
 
 def replay(loaded: LoadedRecipe, values: Mapping[str, tuple[Value, ...]], path: Path) -> Outcome:
@@ -130,5 +164,6 @@ def replay(loaded: LoadedRecipe, values: Mapping[str, tuple[Value, ...]], path: 
             for inode, holders in run["holders"].items()
         },
         companions=tuple(run.get("companions", ())),
+        workload=_ended(run.get("workload")),
         is_recorded=True,
     )

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.errors import WorkloadFailed
@@ -22,6 +23,14 @@ NOT_FOUND = 127
 """What a shell exits with for a command that is not there."""
 
 _TERM_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class EndedWorkload:
+    """What is left of a command that a run lasted for."""
+
+    argv: Sequence[str]
+    exit_code: int | None
 
 
 class Workload:
@@ -74,3 +83,7 @@ class Workload:
         assert self._process is not None
         self.exit_code = self._process.wait()
         on_end()
+
+
+AnyWorkload = Workload | EndedWorkload
+"""A command that a run lasts for, or lasted for when it was recorded."""

@@ -70,7 +70,7 @@ MAY_IMPORT = {
     },
     "rendered": {"errors", "capture", "recipe", "host", "bpftrace", "plan", "outcome"},
     "decode": {"errors", "capture", "bpftrace", "rendered"},
-    "replay": {"errors", "capture", "recipe", "host", "bpftrace", "plan", "outcome"},
+    "replay": {"errors", "capture", "recipe", "host", "bpftrace", "plan", "outcome", "workload"},
     "doctor": {"errors", "recipe", "host", "bpftrace", "plan"},
     "probe_search": {"errors", "host", "bpftrace"},
     "report": {"errors", "capture"},

@@ -237,3 +237,33 @@ def test_fish_asks_whether_there_is_anything(tmp_path):
         assert completed(words, tmp_path, "fish", _TYPER_COMPLETE_FISH_ACTION="is-args")[0] == code
     _, lines = completed("ebpf-recipe run tcp-r", tmp_path, "fish", _TYPER_COMPLETE_FISH_ACTION="get-args")
     assert lines[0].startswith("tcp-retrans\t")
+
+
+def test_a_table_on_stdout_beside_json_in_a_file(tmp_path):
+    target = tmp_path / "kept.json"
+    done = ebpf_recipe(
+        *RUN, "--comm", "nginx", "--replay", str(RECORDINGS[0]), "-f", "table", "-o", str(target)
+    )
+    assert done.returncode == 0, done.stderr
+    assert "retransmits: 33 packets" in done.stdout
+    assert json.loads(target.read_text())["schema"] == "ebpf-recipe/capture/v1"
+    # A pipe of captures between hosts.
+    shown = subprocess.run(
+        [EBPF_RECIPE, "report", "-"], input=target.read_bytes(), capture_output=True, check=True
+    )
+    assert shown.stdout.decode() == done.stdout
+
+
+def test_nothing_is_cut_in_two_where_nobody_looks_at_a_width(tmp_path):
+    capture = json.loads(ebpf_recipe(*RUN, "--comm", "nginx", "--replay", str(RECORDINGS[0])).stdout)
+    name = "a_function_with_a_name_" + "x" * 200
+    row = {"key": {"kernel": [{"symbol": name}]}, "value": 1}
+    keys = [{"name": "kernel", "type": "kernel-stack"}]
+    capture["tables"] = [
+        {"name": "s", "map": "@s", "kind": "count", "unit": "samples", "keys": keys, "rows": [row]}
+    ]
+    path = tmp_path / "capture.json"
+    path.write_text(json.dumps(capture))
+    without = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    assert name in ebpf_recipe("report", str(path), env=without).stdout
+    assert name not in ebpf_recipe("report", str(path), env={**without, "COLUMNS": "100"}).stdout

@@ -55,7 +55,7 @@ NOISE = 'ERROR: Unknown error -1: couldn\'t set RLIMIT_MEMLOCK for bpftrace. If 
             "too-many-probes",
             TraceFailed,
         ),
-        ("FATAL: Invalid probe type made it to attachpoint parser", "internal", TraceFailed),
+        ("FATAL: Invalid probe type made it to attachpoint parser", "probe-kind", HostRefused),
     ],
 )
 def test_each_failure_has_its_name_and_its_line(stderr, name, kind):

@@ -101,3 +101,15 @@ def test_report_refuses_what_is_no_capture(tmp_path, text):
     assert done.returncode == 6
     assert str(path) in done.stderr
     assert ebpf_recipe("report", str(tmp_path / "none.json")).returncode == 6
+
+
+def test_a_load_that_failed_has_failed_in_its_recording_too(tmp_path):
+    argv = ["curl", {"text": "\ufffd", "base64": "/w=="}]
+    document = json.loads(RECORDINGS[0].read_text())
+    document |= {"workload": {"argv": argv, "exit_code": 28}, "ended_by": "workload"}
+    path = tmp_path / "recorded.json"
+    path.write_text(json.dumps(document))
+    capture = json.loads(replayed(path))
+    assert capture["quality"]["grade"] == "degraded"
+    assert [problem["code"] for problem in capture["quality"]["problems"]][:1] == ["workload-failed"]
+    assert capture["window"]["workload"] == {"argv": argv, "exit_code": 28}

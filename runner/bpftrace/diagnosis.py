@@ -22,7 +22,7 @@ def _pattern(name: str, regex: str, error: type[EbpfRecipeError], hint: str) -> 
 
 _DOCTOR = "`ebpf-recipe doctor` says what this host lacks, and the command that mends it"
 _AS_ROOT = "run it as root, or with --sudo"
-_OUR_PROGRAM = "this is a mistake in the recipe's program; `--dry-run` prints it"
+MISTAKE_IN_RECIPE = "this is a mistake in the recipe's program; `--dry-run` prints it"
 
 # The first that matches names the failure: causes stand before their consequences. The texts are those
 # of bpftrace 0.17 to 0.27 and of the libraries that it prints through.
@@ -59,9 +59,15 @@ _PATTERNS: tuple[_Pattern, ...] = (
     ),
     _pattern(
         "fentry-missing",
-        r"(kfunc/kretfunc|fentry/fexit) not available",
+        r"(kfunc/kretfunc|fentry/fexit) not available|No matches for (fentry|fexit|kfunc|kretfunc)\b",
         HostRefused,
         "this kernel has no function tracer for BPF",
+    ),
+    _pattern(
+        "probe-kind",
+        r"Invalid probe type made it to attachpoint parser",
+        HostRefused,
+        "this bpftrace does not know that kind of probe: up to 0.19 fentry is kfunc, and begin is BEGIN",
     ),
     _pattern(
         "btf-missing",
@@ -114,7 +120,7 @@ _PATTERNS: tuple[_Pattern, ...] = (
         "syntax",
         r"syntax error|ERROR: syntax: |unterminated string|invalid escape",
         TraceFailed,
-        _OUR_PROGRAM,
+        MISTAKE_IN_RECIPE,
     ),
     _pattern(
         "program",
@@ -122,7 +128,7 @@ _PATTERNS: tuple[_Pattern, ...] = (
         r"|Argument mismatch|does not contain a field|Can not access field|requires .* argument"
         r"|Cannot cast|Casts are not supported",
         TraceFailed,
-        _OUR_PROGRAM,
+        MISTAKE_IN_RECIPE,
     ),
     _pattern("internal", r"^(BUG|FATAL): ", TraceFailed, "bpftrace itself gave up; try another release"),
 )

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
 from runner.cli.recipes_option import Recipes
+from runner.recipe.vocabulary import Layer, Symptom
 
 
 def list_recipes(
-    symptom: Annotated[str | None, typer.Option(help="Only recipes for this symptom.")] = None,
-    layer: Annotated[str | None, typer.Option(help="Only recipes of this layer.")] = None,
+    symptom: Annotated[
+        str | None, typer.Option(help=f"Only recipes for this symptom. [{', '.join(get_args(Symptom))}]")
+    ] = None,
+    layer: Annotated[
+        str | None, typer.Option(help=f"Only recipes of this layer. [{', '.join(get_args(Layer))}]")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array.")] = False,
     recipes: Recipes = None,
 ) -> None:
     """List the recipes."""
-    from typing import get_args
-
     from runner.cli.output import print_text, say
     from runner.cli.words import check_word
     from runner.recipe.summary import summaries
-    from runner.recipe.vocabulary import Layer, Symptom
 
     del recipes
     check_word("--symptom", symptom, get_args(Symptom))

@@ -10,11 +10,12 @@ import typer
 
 
 def report_capture(
-    path: Annotated[Path, typer.Argument(metavar="PATH", readable=False, help="A capture.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", readable=False, help="A capture; - is stdin.")],
 ) -> None:
     """Print a saved capture as tables."""
     from runner.capture.read import read_capture
     from runner.cli.output import print_text
     from runner.report.terminal import format_capture
 
-    print_text(format_capture(read_capture(path), in_color=sys.stdout.isatty()))
+    source = Path("/dev/stdin") if str(path) == "-" else path
+    print_text(format_capture(read_capture(source), in_color=sys.stdout.isatty()))

@@ -94,7 +94,7 @@ def _common_options(
             "--output",
             metavar="FILE",
             readable=False,
-            help="Write to a file, as JSON unless -f says otherwise.",
+            help="Write to a file, as JSON unless -f says otherwise; with -f table and FILE.json to both.",
         ),
     ] = None,
     bpftrace: BpftracePath = None,
@@ -178,8 +178,6 @@ def _run(
     )
     room = parse_count("--max-map-keys", max_map_keys) if max_map_keys is not None else None
     pages = parse_power("--buffer-pages", buffer_pages) if buffer_pages is not None else None
-    if form is Format.TABLE and output is not None and output.suffix == ".json":
-        raise ValueRefused(f"-f table does not belong into {output}", hint="leave -f away for JSON")
     if dry_run:
         from runner.plan import plan_run
 
@@ -208,7 +206,8 @@ def _run(
         plan = plan_run(loaded, values, found())
         check_quiet(loaded.recipe)
         check_processes(values.get("pid", ()))
-        for name in absent_names(values.get("comm", ())):
+        # A command may be, or start, the process that is meant.
+        for name in absent_names(values.get("comm", ())) if workload is None else ():
             say(f"note: no process is called {name!r} now")
         outcome = _trace(
             plan, seconds, workload, room, pages, check_reads, interrupts, elevation, overhead.value
@@ -308,6 +307,10 @@ def print_capture(capture: Capture, form: Format, destination: Destination) -> N
 
     has_terminal = sys.stdout.isatty()
     on_terminal = destination.path is None and has_terminal
+    if form is Format.TABLE and destination.path is not None and destination.path.suffix == ".json":
+        destination.write(encode_capture(capture))
+        print_text(format_capture(capture, in_color=has_terminal))
+        return
     if form is Format.TABLE or (form is Format.AUTO and on_terminal):
         destination.write(format_capture(capture, in_color=on_terminal).encode())
         return
@@ -324,7 +327,9 @@ def finish(capture: Capture) -> None:
     window = capture["window"]
     if capture["quality"]["grade"] == "degraded":
         for problem in capture["quality"]["problems"]:
-            say(f"note: {problem['code']}: {problem['detail']}")
+            # That the command failed is said below.
+            if problem["code"] != "workload-failed":
+                say(f"note: {problem['code']}: {problem['detail']}")
     if window["ended_by"] == "crash" or capture["quality"]["grade"] == "void":
         details = "; ".join(problem["detail"] for problem in capture["quality"]["problems"])
         raise TraceFailed(f"the run is void: {details or 'bpftrace ended by itself'}")

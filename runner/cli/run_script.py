@@ -181,10 +181,11 @@ def _run(
                     on_message=printer.message if printer.is_live else None,
                 )
         except (TraceFailed, HostRefused) as error:
+            from runner.bpftrace.diagnosis import MISTAKE_IN_RECIPE
             from runner.bpftrace.script_frame import own_places
 
             error.message = own_places(error.message, str(path), script)
-            if error.hint is not None and "recipe" in error.hint:
+            if error.hint == MISTAKE_IN_RECIPE:
                 error.hint = "this is a mistake in the script"
             raise
         interrupts.raise_from_now_on()

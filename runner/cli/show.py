@@ -50,6 +50,9 @@ def _lines(recipe: Recipe) -> Iterator[str]:
             keys = ", ".join(key.name for key in output.keys) or "no keys"
             yield from _wrapped(f"{output.name}: {output.kind} of {output.unit} by {keys}", "  ")
             yield from _wrapped(output.description, "    ")
+            for key in output.keys:
+                if key.description is not None:
+                    yield from _wrapped(f"{key.name}: {key.description}", "    ")
             if output.threshold is not None:
                 limit = output.threshold
                 per = " a second" if limit.statistic == "rate" else ""

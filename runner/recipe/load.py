@@ -13,6 +13,7 @@ from runner.recipe.model import Recipe, location_text
 from runner.recipe.yaml_file import YamlFile, read_yaml
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 
@@ -58,7 +59,8 @@ def read_recipe(path: Path) -> RecipeFile:
     try:
         recipe = Recipe.model_validate(file.document)
     except ValidationError as error:
-        findings = [_finding(file, details) for details in error.errors(include_url=False)]
+        found = error.errors(include_url=False)
+        findings = [_finding(file, details) for details in found if not _only_follows(details, found)]
         return RecipeFile(file, None, tuple(findings))
     if recipe.id != path.stem:
         text = f"id is {recipe.id!r}, the file is called {path.stem!r}"
@@ -90,6 +92,14 @@ OUTSIDE = "it is a link that leads out of its catalogue: put the file itself the
 def is_outside(path: Path) -> bool:
     """Whether a recipe or template is a link to somewhere outside its `recipes/` or `templates/` folder."""
     return not path.resolve().is_relative_to(path.parent.parent.resolve())
+
+
+def _only_follows(details: Any, found: Sequence[Any]) -> bool:
+    """Whether a list is too short for no other reason than that its items have mistakes."""
+    place = details["loc"]
+    return details["type"] == "too_short" and any(
+        len(other["loc"]) > len(place) and other["loc"][: len(place)] == place for other in found
+    )
 
 
 def _finding(file: YamlFile, details: Any) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -55,6 +56,9 @@ UNATTRIBUTED = "unattributed"
 NARROWEST = 40
 """Columns below which a table says nothing; a COLUMNS of 0 or 1 is no terminal's."""
 
+WIDEST = 1000
+"""Columns where nobody looks: what a pipe searches for is not cut in two."""
+
 
 def format_capture(capture: Capture, *, in_color: bool) -> str:
     """Return the tables of a capture, with what was run and how far it can be relied on.
@@ -65,7 +69,7 @@ def format_capture(capture: Capture, *, in_color: bool) -> str:
     """
     stream = io.StringIO()
     console = Console(file=stream, highlight=False, force_terminal=in_color or None)
-    console.width = max(console.width, NARROWEST)
+    console.width = _width(console, in_color=in_color)
     console.print(_heading(capture), soft_wrap=True)
     totals = _totals(capture)
     for table in capture["tables"]:
@@ -83,6 +87,11 @@ def format_capture(capture: Capture, *, in_color: bool) -> str:
         cure = f" ({problem['cure']})" if "cure" in problem else ""
         console.print(Text(f"{problem['code']}: {problem['detail']}{cure}", style=style))
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
+
+
+def _width(console: Console, *, in_color: bool) -> int:
+    """Return the columns to use: a terminal's, those that COLUMNS says, or as many as there are words for."""
+    return max(console.width, NARROWEST) if in_color or "COLUMNS" in os.environ else WIDEST
 
 
 def message_text(message: Message) -> str:

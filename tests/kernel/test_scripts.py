@@ -227,3 +227,13 @@ def test_ctrl_c_in_a_pipe_from_bpftrace_loses_nothing(bpftrace):
         *messages, last = [json.loads(line) for line in shell.stdout]
     assert first["text"] == "tick\n"
     assert last["tables"][0]["rows"] == [{"key": {}, "value": 1 + len(messages)}]
+
+
+def test_what_the_host_lacks_is_no_mistake_of_the_script(bpftrace, tmp_path):
+    path = tmp_path / "missing.bt"
+    path.write_text("tracepoint:tcp:no_such_event { @ = count(); }")
+    said = run(path, bpftrace, "-d", "1s", code=4)
+    assert "[tracepoint-missing]" in said
+    assert "mistake in the script" not in said
+    path.write_text("tracepoint:tcp:tcp_probe { @ = no_such_function(); }")
+    assert "mistake in the script" in run(path, bpftrace, "-d", "1s", code=5)
