@@ -98,8 +98,14 @@ def check_processes(pids: Iterable[Value]) -> None:
     """Refuse process ids that are none: a typing error would read as an empty result.
 
     :raises ValueRefused: No such process, or the id is a thread's.
+    :raises HostRefused: We are in a pid namespace, whose ids the kernel's programs do not see.
     """
     for value in pids:
+        if processes.own_pid_in_kernel() is None:
+            raise HostRefused(
+                "--pid names a process of this pid namespace, and the kernel counts by ids of its own",
+                hint="use --comm, or the host's pid namespace (nsenter --target 1 --pid, hostPID: true)",
+            )
         pid = value.json()
         assert isinstance(pid, int)
         group = processes.thread_group_of(pid)

@@ -97,6 +97,8 @@ def decode_tables(
         }
         if declaration.total_of is not None:
             table["total_of"] = declaration.total_of
+        if declaration.unfollowed_of is not None:
+            table["unfollowed_of"] = declaration.unfollowed_of
         tables.append(table)
         problems += _cuts(declaration, groups, context.byteorder)
     problems += _overflows(declarations, tables, cells_of, messages, context)
@@ -304,6 +306,19 @@ def _overflows(
     """Find tables that had no room for all their keys: bpftrace before 0.23 says nothing of it."""
     by_name: dict[str, Any] = {table["name"]: table for table in tables}
     checked = set()
+    counted_refusals = 0
+    for declaration in declarations:
+        if declaration.unfollowed_of is None:
+            continue
+        lost = sum(row["value"] for row in by_name[declaration.name]["rows"])
+        if lost:
+            counted_refusals += lost
+            yield problem(
+                "map-full",
+                lost,
+                f"{declaration.unfollowed_of}: {lost} events could not be followed, for a map of the program "
+                f"had no room for more than {context.room} keys",
+            )
     for declaration in declarations:
         if declaration.total_of is None:
             continue
@@ -311,6 +326,7 @@ def _overflows(
         total = sum(row["value"] for row in by_name[declaration.name]["rows"])
         counted = sum(row.get("value", row.get("count")) for row in by_name[declaration.total_of]["rows"])
         if total > counted:
+            counted_refusals += total - counted
             yield problem(
                 "map-full",
                 total - counted,
@@ -333,9 +349,11 @@ def _overflows(
             f"no room for more than {context.room} cells in {', '.join(full)}: "
             + (f"at least {refused} updates were refused" if refused else "more may be missing"),
         )
-    elif refused and not checked:
+    elif refused > counted_refusals:
         yield problem(
-            "map-full", refused, f"a map of the program is full: at least {refused} updates were refused"
+            "map-full",
+            refused - counted_refusals,
+            f"a map of the program is full: at least {refused - counted_refusals} more updates were refused",
         )
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import selectors
 import shutil
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +31,7 @@ OLDEST = (0, 17)
 _VERSION = re.compile(r"bpftrace v(\d+)\.(\d+)(?:\.(\d+))?")
 _RELEASE = re.compile(r"v?(\d{1,3})\.(\d{1,3})(?:\.(\d{1,3}))?(?:[-+~].*)?")
 _VERSION_TIMEOUT_SECONDS = 60.0
+_MOST_ANSWER_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,23 +179,45 @@ def ask_bpftrace(given: str | None = None) -> Callable[[], Bpftrace]:
 def _ask_version(path: Path) -> Callable[[], tuple[int, int, int]]:
     try:
         process = subprocess.Popen(
-            [path, "--version"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            [path, "--version"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
     except OSError as error:
         raise HostRefused(f"{path} cannot be started: {error.strerror}") from error
     return lambda: _read_version(path, process)
 
 
+def _answer_of(process: subprocess.Popen[bytes]) -> bytes:
+    """Return what it prints, or the beginning of it, where it would not end.
+
+    :raises TimeoutError: It does not end.
+    """
+    assert process.stdout is not None
+    answer, deadline = b"", time.monotonic() + _VERSION_TIMEOUT_SECONDS
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while selector.select(max(0.0, deadline - time.monotonic())):
+            piece = os.read(process.stdout.fileno(), _MOST_ANSWER_BYTES)
+            answer += piece
+            if len(answer) >= _MOST_ANSWER_BYTES:
+                process.kill()
+                return answer
+            if not piece:
+                process.wait()
+                return answer
+    raise TimeoutError
+
+
 def _read_version(path: Path, process: subprocess.Popen[bytes]) -> tuple[int, int, int]:
     with process:
         try:
-            stdout, stderr = process.communicate(timeout=_VERSION_TIMEOUT_SECONDS)
-        except subprocess.TimeoutExpired as error:
+            answer = _answer_of(process)
+        except TimeoutError as error:
             process.kill()
-            raise HostRefused(f"{path} --version gave no answer in {error.timeout:.0f} s") from error
-    match = _VERSION.search((stdout + stderr).decode(errors="replace"))
+            seconds = f"{_VERSION_TIMEOUT_SECONDS:.0f} s"
+            raise HostRefused(f"{path} --version gave no answer in {seconds}") from error
+    match = _VERSION.search(answer.decode(errors="replace"))
     if match is None:
-        said = stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
+        said = answer.decode(errors="replace").strip().splitlines() or ["it said nothing"]
         raise HostRefused(
             f"{path} --version does not answer as bpftrace does (exit {process.returncode}): {said[0]}"
         )

@@ -99,6 +99,8 @@ class TableDeclaration:
     total_of: str | None = None
     """This table counts what the named one counts, without keys: rows that bpftrace had no room for
     are the difference."""
+    unfollowed_of: str | None = None
+    """This table counts events that the named one misses, for a map of the program had no room."""
     unsigned: bool = False
     buckets: Buckets | None = None
     interval_ns: int | None = None

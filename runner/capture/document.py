@@ -130,6 +130,8 @@ class Table(TypedDict):
     unit: Unit | None
     total_of: NotRequired[str]
     """This table counts what the named one counts, without keys."""
+    unfollowed_of: NotRequired[str]
+    """This table counts events that the named one misses, for a map of the program had no room."""
     keys: list[KeyColumn]
     rows: list[ScalarRow] | list[StatsRow] | list[HistogramRow] | list[TimeSeriesRow]
 

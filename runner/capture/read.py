@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
@@ -46,6 +46,18 @@ def read_capture(path: Path) -> Capture:
     return capture
 
 
+def _is_histogram(row: Any) -> bool:
+    """Whether buckets have bounds and counts, and each quantile is a pair of bounds or not known."""
+    bounds = [[bucket.get("lower", ""), bucket.get("upper", "")] for bucket in row["buckets"]]
+    bounds += [pair for pair in row["quantiles"].values() if pair is not None]
+    counts = [row["count"], *(bucket.get("count") for bucket in row["buckets"])]
+    return (
+        all(isinstance(pair, list) and len(pair) == 2 for pair in bounds)
+        and all(each is None or type(each) is int for pair in bounds for each in pair)
+        and all(type(count) is int for count in counts)
+    )
+
+
 def _check(table: Table, path: Path) -> None:
     """Refuse a table whose rows are not what the table itself says: the types cannot say that.
 
@@ -59,6 +71,8 @@ def _check(table: Table, path: Path) -> None:
             problem = f"its keys are not {sorted(names)}"
         elif not fields <= row.keys():
             problem = f"it does not have {', '.join(sorted(fields - row.keys()))}"
+        elif table["kind"] == "histogram" and not _is_histogram(row):
+            problem = "its buckets or quantiles are none"
         elif table["kind"] in _WHOLE and type(value) is not int:
             problem = f"{value!r} is not a whole number"
         else:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from runner.recipe.finding import Finding, RecipeRefused
 from runner.recipe.model import Recipe, location_text
+from runner.recipe.small_file import read_small
 from runner.recipe.yaml_file import YamlFile, read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 
 class LoadedRecipe:
@@ -29,12 +31,20 @@ class LoadedRecipe:
     __slots__ = ("digest", "path", "recipe", "template_path")
 
     def __init__(self, recipe: Recipe, path: Path, template_path: Path) -> None:
+        """Take what was read.
+
+        :raises RecipeRefused: A file cannot be read again.
+        """
         self.recipe = recipe
         self.path = path
         self.template_path = template_path
-        content = hashlib.sha256(path.read_bytes())
-        content.update(b"\0")
-        content.update(template_path.read_bytes())
+        try:
+            content = hashlib.sha256(read_small(path))
+            content.update(b"\0")
+            content.update(read_small(template_path))
+        except OSError as error:
+            file = error.filename or template_path
+            raise RecipeRefused([Finding(str(file), 1, 1, "unreadable", str(error.strerror))]) from error
         self.digest = f"sha256:{content.hexdigest()}"
 
 
@@ -91,7 +101,8 @@ OUTSIDE = "it is a link that leads out of its catalogue: put the file itself the
 
 def is_outside(path: Path) -> bool:
     """Whether a recipe or template is a link to somewhere outside its `recipes/` or `templates/` folder."""
-    return not path.resolve().is_relative_to(path.parent.parent.resolve())
+    # Links in a circle stay where they are; Path.resolve() raises for them.
+    return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(path.parent.parent))
 
 
 def _only_follows(details: Any, found: Sequence[Any]) -> bool:

@@ -38,8 +38,16 @@ from runner.recipe.vocabulary import Layer, Stage, Status, Symptom
 Id = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=40)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 MapName = Annotated[str, StringConstraints(pattern=r"^@[a-z][a-z0-9_]*$", max_length=40)]
-Title = Annotated[str, StringConstraints(min_length=10, max_length=60)]
-Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+Title = Annotated[str, StringConstraints(min_length=10, max_length=60, pattern=r"^[ -~]*$")]
+
+
+def _printable(text: str) -> str:
+    if not all(each.isprintable() or each in "\n\t" for each in text):
+        raise ValueError("a text that people read has no control characters")
+    return text
+
+
+Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True), AfterValidator(_printable)]
 Probe = Annotated[str, StringConstraints(pattern=r"^(tracepoint:\w+:\w+|k(ret)?probe:\w+)$")]
 
 
@@ -226,7 +234,7 @@ class Threshold(_Strict):
 
     statistic: Literal["rate", "total", "p50", "p95", "p99", "p999"]
     """`rate` is the total per second of the window."""
-    above: Annotated[float, Field(ge=0)]
+    above: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     """In the table's unit."""
     meaning: Text
 
@@ -243,6 +251,8 @@ class Output(_Strict):
     unit: Unit
     keys: tuple[Key, ...] = ()
     total_of: Name | None = None
+    unfollowed_of: Name | None = None
+    """This table counts events that the named one misses, for a scratch map had no room to follow them."""
     unsigned: bool = False
     """The values are unsigned 64-bit integers."""
     bits: Annotated[int, Field(ge=0, le=5)] | None = None
@@ -270,6 +280,9 @@ class Output(_Strict):
             raise ValueError("a count is unsigned as it is")
         if self.threshold is not None and (self.threshold.statistic[0] == "p") != (self.kind == "histogram"):
             raise ValueError("the threshold of a histogram is a quantile, of anything else a rate or total")
+        names = [key.name for key in self.keys]
+        if len(set(names)) < len(names):
+            raise ValueError("two keys have one name")
         types = [key.type for key in self.keys]
         if "socket" in types and self.kind not in ("count", "sum"):
             raise ValueError(
@@ -296,6 +309,7 @@ class Output(_Strict):
             unit=self.unit,
             keys=tuple(key.declaration() for key in self.keys),
             total_of=self.total_of,
+            unfollowed_of=self.unfollowed_of,
             unsigned=self.unsigned,
             buckets=self._buckets(),
             interval_ns=None if self.interval_ms is None else self.interval_ms * 1_000_000,
@@ -385,6 +399,9 @@ class Recipe(_Strict):
     def _names_agree(self) -> Self:
         tables = {output.name: output for output in self.outputs}
         for output in self.outputs:
+            other = output.unfollowed_of
+            if other is not None and (output.keys or output.kind != "count" or other not in tables):
+                raise ValueError(f"output {output.name}: unfollowed_of names an output; a count without keys")
             if output.total_of is None:
                 continue
             if output.keys or output.kind != "count" or output.total_of not in tables:

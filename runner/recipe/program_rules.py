@@ -10,7 +10,20 @@ if TYPE_CHECKING:
 
 _COMMENTS = re.compile(r"\{#.*?#\}|//[^\n]*|/\*.*?\*/", re.DOTALL)
 
+_ALWAYS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (
+        re.compile(r"^[ \t]*(BEGIN|END|begin|end)\b", re.MULTILINE),
+        "{0} is the runner's own, and there is one only",
+    ),
+    (
+        re.compile(r"\b(system|signal|override|override_return|skboutput|cat|join)\s*\("),
+        "{0}() does something else than to measure: no recipe has it",
+    ),
+)
+"""What holds of a rendered program too, whose output maps are written by record() alone."""
+
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
+    *_ALWAYS,
     (
         re.compile(r"=\s*(min|max|avg|stats|hist|lhist|tseries)\s*\("),
         "{0}() is not exact on every bpftrace: declare an output of that kind and record() into it",
@@ -18,10 +31,6 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     (
         re.compile(r"\b(print|clear|zero)\s*\(\s*@"),
         "{0}() of a map is the runner's: declare what is to be printed",
-    ),
-    (
-        re.compile(r"^[ \t]*(BEGIN|END|begin|end)\b", re.MULTILINE),
-        "{0} is the runner's own, and there is one only",
     ),
 )
 
@@ -43,6 +52,13 @@ def undeclared_maps(source: str, declared: Iterable[str]) -> Iterator[tuple[int,
 
 def _blanked(match: re.Match[str]) -> str:
     return re.sub(r"[^\n]", " ", match[0])
+
+
+def broken_in_program(program: str) -> Iterator[str]:
+    """Return what a rendered program has and may not have, however its template wrote it."""
+    code = _IN_PROGRAM.sub(_blanked, program)
+    for pattern, message in _ALWAYS:
+        yield from dict.fromkeys(message.format(match[1]) for match in pattern.finditer(code))
 
 
 def bare_code(program: str) -> str:

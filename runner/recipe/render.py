@@ -7,17 +7,19 @@ import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import StrictUndefined, TemplateError, TemplateNotFound, TemplateSyntaxError
+from jinja2 import StrictUndefined, TemplateNotFound, TemplateSyntaxError
 from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup
 
 from runner.capture.declaration import STACK_DEPTH
 from runner.errors import HostRefused
+from runner.recipe.bounds import TooMuch, bounded
 from runner.recipe.catalogue import data_dir
 from runner.recipe.finding import Finding, RecipeRefused
 from runner.recipe.parameters import Number
 from runner.recipe.program_rules import (
     UNDECLARED_MAP,
+    broken_in_program,
     broken_rules,
     map_differences,
     undeclared_maps,
@@ -77,6 +79,7 @@ class Condition:
     def __str__(self) -> str:
         raise TypeError("a parameter has no text; use its matches(…) or number")
 
+    __repr__ = __str__
     __format__ = None  # type: ignore[assignment]
 
     @property
@@ -89,6 +92,8 @@ class Condition:
 
     def matches(self, *expressions: str) -> Markup:
         """Return a bpftrace condition: the expressions equal one of the values; `1` without values."""
+        if not all(isinstance(expression, str) for expression in expressions):
+            raise TypeError("matches(…) compares expressions of the program, which are texts")
         if not self._values:
             return Markup("1")
         conditions = [value.condition(self._byteorder, *expressions) for value in self._values]
@@ -109,6 +114,8 @@ def _code(text: Any) -> Markup:
     """Mark a string that stands in the template itself as program text (macro arguments)."""
     if type(text) is not str:
         raise TypeError(f"only text of the template is code, not {type(text).__name__}")
+    if not text.isascii() or not all(each.isprintable() or each in "\n\t" for each in text):
+        raise TypeError(f"code of a program is printable ASCII: {text[:40]!r}")
     return Markup(text)  # noqa: S704  # values from outside are never plain strings here
 
 
@@ -194,21 +201,27 @@ class Renderer:
         path = loaded.template_path
         self._loaded = loaded
         self._environment = template_environment(path.parents[1])
-        name = f"{path.parent.name}/{path.name}"
         try:
-            self.sources = Sources(self._environment, name)
+            # Jinja computes what is constant while it compiles.
+            with bounded():
+                self._read(f"{path.parent.name}/{path.name}")
         except TemplateNotFound as error:
             raise RecipeRefused([Finding(str(path), 1, 1, "template-missing", str(error.message))]) from error
-        findings = [*self.sources.findings, *self._static_findings()]
-        if findings:
-            raise RecipeRefused(findings)
-        try:
-            self._template = self._environment.get_template(name)
         except TemplateSyntaxError as error:
             place = Finding(
                 str(error.filename or path), error.lineno, 1, "template-syntax", str(error.message)
             )
             raise RecipeRefused([place]) from error
+        except (TooMuch, MemoryError) as error:
+            text = str(error) or "it takes too much memory"
+            raise RecipeRefused([Finding(str(path), 1, 1, "render", text)]) from error
+
+    def _read(self, name: str) -> None:
+        self.sources = Sources(self._environment, name)
+        findings = [*self.sources.findings, *self._static_findings()]
+        if findings:
+            raise RecipeRefused(findings)
+        self._template = self._environment.get_template(name)
 
     def _static_findings(self) -> Iterator[Finding]:
         recipe = self._loaded.recipe
@@ -236,19 +249,23 @@ class Renderer:
 
         context = _context(recipe, values, facts.byteorder, has=has, variant=variant.id)
         try:
-            text = self._template.render(context)
+            with bounded():
+                text = self._template.render(context)
         except RecursionError as error:
             place = _place_of(error, self.sources)
             raise RecipeRefused(
                 [Finding(*place, 1, "render", "a macro calls itself without an end")]
             ) from error
-        except (TemplateError, TypeError, LookupError, ValueError, ArithmeticError, MemoryError) as error:
-            raise RecipeRefused(
-                [Finding(*_place_of(error, self.sources), 1, "render", str(error))]
-            ) from error
+        except Exception as error:
+            # Whatever a template raises is the template's.
+            text = str(error) or type(error).__name__
+            raise RecipeRefused([Finding(*_place_of(error, self.sources), 1, "render", text)]) from error
         own = self.sources.own
         assert own is not None
         outputs = [output.map for output in recipe.outputs]
+        forbidden = [Finding(own.path, 1, 1, "hand-written", why) for why in broken_in_program(text)]
+        if forbidden:
+            raise RecipeRefused(forbidden)
         differences = list(map_differences(text, recipe.map_names(), outputs))
         if differences:
             places = [(rule, own.place_of(name) or (1, 1), why) for rule, name, why in differences]

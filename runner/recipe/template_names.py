@@ -87,7 +87,7 @@ def _arguments(source: Source, recipe: Recipe) -> Iterator[Finding]:
             continue
         where, declared = asked[name]
         given = call.args[0].value
-        if given not in declared:
+        if not isinstance(given, str) or given not in declared:
             text = (
                 f'{name}("{given}"): the recipe declares no {given} {where}{_nearest(str(given), declared)}'
             )

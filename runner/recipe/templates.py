@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -9,6 +10,7 @@ from jinja2 import BaseLoader, Environment, TemplateNotFound, TemplateSyntaxErro
 
 from runner.recipe.finding import Finding
 from runner.recipe.load import OUTSIDE
+from runner.recipe.small_file import read_small
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
 
 _Node = TypeVar("_Node", bound=nodes.Node)
 
-LARGEST_BYTES = 256 << 10
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What no program has, or what turns the order of a text around on a terminal."""
 
 
 class _Refused(TemplateNotFound):
@@ -39,18 +43,22 @@ class CatalogueLoader(BaseLoader):
             raise _Refused(template, "templates are named from their folder down: include/words.bt.j2")
         for root in self.roots:
             path = root / template
-            if not path.is_file():
-                continue
-            if not path.resolve().is_relative_to(root.resolve()):
-                raise _Refused(template, OUTSIDE)
             try:
-                if path.stat().st_size > LARGEST_BYTES:
-                    raise _Refused(template, f"{path} is larger than {LARGEST_BYTES >> 10} KiB")
-                text = path.read_text()
-            except OSError as error:
-                raise _Refused(template, f"{path}: {error.strerror}") from error
+                if not path.is_file():
+                    continue
+                if not path.resolve().is_relative_to(root.resolve()):
+                    raise _Refused(template, OUTSIDE)
+                text = read_small(path).decode()
+            except (OSError, RuntimeError) as error:
+                # pathlib says that links lead in a circle with a RuntimeError.
+                why = getattr(error, "strerror", None) or "links that lead in a circle"
+                raise _Refused(template, f"{path}: {why}") from error
             except UnicodeDecodeError as error:
                 raise _Refused(template, f"{path} is not UTF-8") from error
+            control = _CONTROL.search(text)
+            if control is not None:
+                line = text.count("\n", 0, control.start()) + 1
+                raise _Refused(template, f"{path}:{line}: a control character ({control[0]!r})")
             return text, str(path), lambda: True
         raise TemplateNotFound(template)
 
@@ -75,7 +83,7 @@ class Source:
     def all(self, kind: type[_Node]) -> list[_Node]:
         """Return all nodes of a kind: the tree is walked once, however many kinds are asked for."""
         if not self._nodes and self.tree is not None:
-            for node in self.tree.find_all(nodes.Node):
+            for node in _walk(self.tree):
                 self._nodes.setdefault(type(node), []).append(node)
         return cast("list[_Node]", self._nodes.get(kind, []))
 
@@ -94,6 +102,28 @@ class Source:
         if at < 0:
             return None
         return self.text.count("\n", 0, at) + 1, at - self.text.rfind("\n", 0, at)
+
+
+_DEEPEST = 100
+"""Nodes in one another: Jinja walks its trees by recursion, and no recipe is half as deep."""
+
+
+def _is_deep(root: nodes.Node) -> bool:
+    level: list[nodes.Node] = [root]
+    for _ in range(_DEEPEST):
+        level = [child for node in level for child in node.iter_child_nodes()]
+        if not level:
+            return False
+    return True
+
+
+def _walk(root: nodes.Node) -> Iterator[nodes.Node]:
+    """Return every node below one, however deep: Jinja's own walk ends with Python's stack."""
+    left = list(root.iter_child_nodes())[::-1]
+    while left:
+        node = left.pop()
+        yield node
+        left += list(node.iter_child_nodes())[::-1]
 
 
 class Sources:
@@ -120,6 +150,8 @@ class Sources:
         path = str(file)
         try:
             tree = self.environment.parse(text, name, path)
+            if _is_deep(tree):
+                raise RecursionError
         except TemplateSyntaxError as error:
             source = Source(name, path, text, None, has_context)
             self.findings.append(source.finding("template-syntax", error.lineno, str(error.message)))

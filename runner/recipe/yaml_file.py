@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from runner.recipe.finding import Finding
+from runner.recipe.small_file import read_small
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-LARGEST_BYTES = 256 << 10
 DEEPEST = 40
 MOST_NODES = 20_000
 """Nodes that a document may have once its aliases are followed; the largest recipe has some hundred."""
@@ -70,11 +70,7 @@ def read_yaml(path: Path) -> YamlFile:
     """Read a YAML file; what is wrong with it is among its findings, all at once."""
     problem = _Problems(path)
     try:
-        with path.open("rb") as file:
-            raw = file.read(LARGEST_BYTES + 1)
-        if len(raw) > LARGEST_BYTES:
-            return problem.file("unreadable", f"it is larger than {LARGEST_BYTES >> 10} KiB: it is no recipe")
-        text = raw.decode()
+        text = read_small(path).decode()
     except OSError as error:
         return problem.file("unreadable", str(error.strerror))
     except UnicodeDecodeError as error:
@@ -136,7 +132,8 @@ def _construct(loader: Any, node: yaml.Node) -> Any:
     def construct_object(each: yaml.Node, deep: bool = False) -> Any:
         try:
             return original(each, deep=deep)
-        except (ValueError, OverflowError, TypeError) as error:
+        except (ValueError, OverflowError, TypeError, KeyError, AttributeError) as error:
+            # PyYAML's own: `!!bool abc` is a KeyError there, `!!timestamp abc` an AttributeError.
             raise yaml.constructor.ConstructorError(None, None, str(error), each.start_mark) from error
 
     loader.construct_object = construct_object

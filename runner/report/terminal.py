@@ -73,7 +73,7 @@ def format_capture(capture: Capture, *, in_color: bool) -> str:
     console.print(_heading(capture), soft_wrap=True)
     totals = _totals(capture)
     for table in capture["tables"]:
-        if table.get("total_of") not in totals:
+        if table.get("total_of") not in totals and not _is_nothing_lost(table):
             console.print(*_drawn(table, totals), sep="\n")
     beside = format_companions(capture)
     if beside:
@@ -140,13 +140,19 @@ def _heading(capture: Capture) -> Text:
     return text.append(grade, style={"usable": "green", "degraded": "yellow", "void": "bold red"}[grade])
 
 
+def _is_nothing_lost(table: Table) -> bool:
+    """Whether a table counts what another one misses, and that is nothing."""
+    rows: Sequence[Any] = table["rows"]
+    return "unfollowed_of" in table and not any(row["value"] for row in rows)
+
+
 def _totals(capture: Capture) -> dict[str, int]:
     """Return the totals of tables, by the table that each repeats the sum of; they are not shown apart."""
     kinds = {table["name"]: table["kind"] for table in capture["tables"]}
     return {
         table["total_of"]: sum(row["value"] for row in table["rows"])  # type: ignore[typeddict-item]
         for table in capture["tables"]
-        if table["kind"] == "count" and kinds.get(table.get("total_of", "")) in _SUMS
+        if table["kind"] == "count" and "total_of" in table and kinds.get(table["total_of"]) in _SUMS
     }
 
 

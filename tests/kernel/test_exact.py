@@ -152,7 +152,7 @@ def without_what_may_differ(capture):
         ]
         tables.append({**table, "rows": rows})
     host = {**capture["host"], "bpftrace": None}
-    left_out = ("id", "run_id", "window", "overhead", "host", "tables")
+    left_out = ("id", "run_id", "window", "overhead", "host", "tables", "companions")
     return {name: part for name, part in capture.items() if name not in left_out} | {
         "host": host,
         "tables": tables,

@@ -1,9 +1,11 @@
 """The recipes of the scheduler against what the kernel and the load themselves count."""
 
+import contextlib
 import json
 import re
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -150,3 +152,41 @@ def test_time_off_the_processor_is_what_the_load_measures(bpftrace, tmp_path, tr
     assert any("nanosleep" in symbol for symbol in symbols if symbol), symbols
     modules = {str(frame.get("module", "")) for each in stacks for frame in each["key"]["user"]}
     assert any("libc" in module for module in modules), modules
+
+
+THREADS = """
+import sys, threading, time
+for _ in range(int(sys.argv[1])):
+    one = threading.Thread(target=time.sleep, args=(0.001,))
+    one.start()
+    one.join()
+"""
+
+
+def test_threads_that_ended_leave_nothing_behind(bpftrace):
+    """More threads than the maps have room for, one after the other."""
+    run = run_recipe(
+        "offcpu", "--comm", "many", "--least", "900us", "--max-map-keys", "512", bpftrace=bpftrace,
+        command=[sys.executable, "-c", "import ctypes; ctypes.CDLL(None).prctl(15, b'many')\n" + THREADS, "2000"],
+        allowed=("missed-events", "repaired", "map-full", "stacks-lost", "stacks-cut"),
+    )  # fmt: skip
+    assert {row["key"]["comm"] for row in run.tables["waits"]} == {"many"}
+    assert run.tables["off_cpu_of_kernel_threads"] == []
+    assert run.total("unfollowed") == 0
+    assert run.total("waits", "count", preempted=False) >= 2000
+
+
+def test_what_the_maps_have_no_room_for_is_counted(bpftrace, tmp_path):
+    folders = [tmp_path / str(place) for place in range(12)]
+    for folder in folders:
+        folder.mkdir()
+    with contextlib.ExitStack() as stack:
+        loads = [stack.enter_context(load("sleeper", folder)) for folder in folders]
+        run = run_recipe(
+            "offcpu", "--comm", "sleeper", "--max-map-keys", "4", bpftrace=bpftrace,
+            command=asking("sleep 5 20", *loads), allowed=("missed-events", "map-full", "stacks-lost"),
+        )  # fmt: skip
+    assert run.total("unfollowed") > 0
+    assert "map-full" in run.problems
+    assert run.capture["quality"]["grade"] == "degraded"
+    assert {row["key"]["comm"] for row in run.tables["waits"]} <= {"sleeper"}

@@ -123,6 +123,13 @@ class Load:
         """Return the folders of its threads in /proc."""
         return list(Path(f"/proc/{self.pid}/task").iterdir())
 
+    def wait_asleep(self) -> None:
+        """Wait until all of its threads sleep: what it does before is no part of a trace."""
+        while any(
+            (each / "stat").read_text().rpartition(")")[2].split()[0] != "S" for each in self.threads()
+        ):
+            time.sleep(0.01)
+
     def schedstat(self) -> tuple[int, int, int]:
         """Return nanoseconds that its threads ran, nanoseconds that they waited to run, and how often they ran."""
         each = [(thread / "schedstat").read_text().split() for thread in self.threads()]
@@ -152,7 +159,9 @@ def load(name: str, folder: Path, *, cpu: int | None = None) -> Iterator[Load]:
     with child(argv, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"listening\n"
-        yield Load(process.pid, path)
+        one = Load(process.pid, path)
+        one.wait_asleep()
+        yield one
 
 
 def asking(words: str, *loads: Load) -> list[str]:
@@ -163,7 +172,9 @@ def asking(words: str, *loads: Load) -> list[str]:
 def main() -> None:
     """Serve, or ask."""
     if sys.argv[1] == "ask":
-        print(json.dumps(ask(*sys.argv[2:])))
+        print(json.dumps(ask(*sys.argv[2:])), flush=True)
+        # The window ends with this process: those that answered have gone to sleep by then.
+        time.sleep(0.3)
     else:
         serve(*sys.argv[1:])
 

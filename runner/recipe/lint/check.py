@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -79,7 +80,7 @@ def _of_recipe(path: Path, catalogue: Catalogue, files_by_id: Mapping[str, list[
     file = read_recipe(path)
     yield from file.findings
     for other in files_by_id.get(path.stem, ()):
-        if other.resolve() != path.resolve():
+        if os.path.realpath(other) != os.path.realpath(path):
             text = f"there is another recipe {path.stem}: {other}"
             yield file.yaml.finding("id-duplicate", ("id",), text)
     template = catalogue.template_of(path)
@@ -95,12 +96,12 @@ def _of_recipe(path: Path, catalogue: Catalogue, files_by_id: Mapping[str, list[
     for rule in (*TEXT_RULES, *OUTPUT_RULES):
         yield from rule(subject)
     if template.is_file() and not is_outside(template):
-        yield from _of_programs(subject, LoadedRecipe(file.recipe, path, template))
+        yield from _of_programs(subject, path, template)
 
 
-def _of_programs(subject: Subject, loaded: LoadedRecipe) -> Iterator[Finding]:
+def _of_programs(subject: Subject, path: Path, template: Path) -> Iterator[Finding]:
     try:
-        renderer = Renderer(loaded)
+        renderer = Renderer(LoadedRecipe(subject.recipe, path, template))
     except RecipeRefused as error:
         yield from error.findings
         return
