@@ -111,22 +111,11 @@ def _capture(outcome: Outcome) -> Capture:
         *_dropped_samples(outcome, tables),
         *_missing_ticks(outcome, tables),
     ]
+    what = described(plan)
+    if outcome.is_elsewhere:
+        what["host"] = {**NOWHERE, "bpftrace": plan.facts.bpftrace}
     return new_capture(
-        recipe={
-            "id": recipe.id,
-            "digest": plan.loaded.digest,
-            "variant": plan.program.variant.id,
-            "variant_reason": plan.program.variant_reason,
-            "primary": cast("Primary", recipe.primary.model_dump()),
-        },
-        parameters=_given_parameters(recipe, plan.values),
-        target={
-            name: [value.json() for value in plan.values[name]]
-            for name in recipe.target.honours
-            if plan.values.get(name)
-        },
-        program={"text": plan.program.text, "sha256": plan.program.sha256},
-        host={**NOWHERE, "bpftrace": plan.facts.bpftrace} if outcome.is_elsewhere else plan.facts.as_host(),
+        **what,
         window=window_of(recording, outcome.ended_by, outcome.workload, is_recorded=outcome.is_recorded),
         problems=problems,
         overhead=outcome.overhead,
@@ -134,6 +123,28 @@ def _capture(outcome: Outcome) -> Capture:
         messages=list(_other_messages(messages, recording)),
         companions=list(outcome.companions),
     )
+
+
+def described(plan: Plan) -> dict[str, Any]:
+    """Return what a capture says of what was run and where: recipe, parameters, target, program, host."""
+    recipe = plan.loaded.recipe
+    return {
+        "recipe": {
+            "id": recipe.id,
+            "digest": plan.loaded.digest,
+            "variant": plan.program.variant.id,
+            "variant_reason": plan.program.variant_reason,
+            "primary": cast("Primary", recipe.primary.model_dump()),
+        },
+        "parameters": _given_parameters(recipe, plan.values),
+        "target": {
+            name: [value.json() for value in plan.values[name]]
+            for name in recipe.target.honours
+            if plan.values.get(name)
+        },
+        "program": {"text": plan.program.text, "sha256": plan.program.sha256},
+        "host": plan.facts.as_host(),
+    }
 
 
 def _dropped_samples(outcome: Outcome, tables: list[Table]) -> Iterator[Problem]:

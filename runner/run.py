@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import math
 import mmap
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.bpftrace.frame import frame_program, row_maps
+from runner.attribution import SocketWatch
+from runner.bpftrace.frame import Snapshot, frame_program, row_maps
 from runner.bpftrace.json_output import read_message
 from runner.bpftrace.output import Pairs
 from runner.bpftrace.version import DEFAULT_MAP_KEYS
 from runner.host import processes
 from runner.outcome import Outcome, is_wanted_by
 from runner.trace import LIMIT_SPARE_SECONDS, Job, Watcher, trace
+from runner.windows import WindowReader, has_windows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from runner.bpftrace.elevation import Elevation
+    from runner.bpftrace.session import Listener, Taken
+    from runner.capture.declaration import TableDeclaration
+    from runner.capture.document import Capture
     from runner.interrupts import Interrupts
     from runner.overhead import Extent
     from runner.plan import Plan
     from runner.workload import Workload
+
+_LEAST_PAGES = 64
+"""bpftrace's own buffer, up to 0.23."""
 
 _ROW_BYTES = 1280
 """Most that a row with a stack takes in bpftrace's buffer: 127 addresses and what is printed beside them."""
@@ -40,6 +49,7 @@ def execute(
     extent: Extent = "slices",
     watcher: Watcher | None = None,
     watch_events: bool = False,
+    windows: Windows | None = None,
 ) -> Outcome:
     """Run the plan.
 
@@ -53,19 +63,20 @@ def execute(
     :param elevation: How bpftrace gets the privilege that we lack.
     :param extent: In how much of the window run times are counted.
     :param watch_events: Have the number of events printed meanwhile, for the watcher.
+    :param windows: Have the maps printed again and again, and what came between.
     :raises TraceFailed, HostRefused: bpftrace ended before it was ready.
     :raises Interrupted, Terminated: A signal came before it was ready.
     """
     recipe = plan.loaded.recipe
     watcher = watcher or Watcher()
     outputs = {output.name: output for output in recipe.outputs}
-    progress = outputs[recipe.progress].map if recipe.progress and watch_events else None
+    progress = outputs[recipe.progress].map if recipe.progress and watch_events and windows is None else None
     limit = None if duration_seconds is None else math.ceil(duration_seconds) + LIMIT_SPARE_SECONDS
     room = max_map_keys or recipe.max_map_keys
     declarations = [output.declaration() for output in recipe.outputs]
     rows = row_maps(declarations, plan.bpftrace.dialect)
     if rows and buffer_pages is None:
-        buffer_pages = _pages((room or DEFAULT_MAP_KEYS) * _ROW_BYTES)
+        buffer_pages = max(_LEAST_PAGES, _pages((room or DEFAULT_MAP_KEYS) * _ROW_BYTES))
     head, variables = plan.bpftrace.settings(max_map_keys=room, buffer_pages=buffer_pages)
     framed = frame_program(
         plan.program.text,
@@ -74,8 +85,10 @@ def execute(
         scratch_maps=plan.program.scratch_maps,
         row_maps=rows,
         progress_map=progress,
+        snapshot=windows.snapshot(declarations) if windows is not None else None,
         limit_seconds=limit,
     )
+    sockets = SocketWatch(declarations)
     job = Job(
         plan.bpftrace,
         plan.program.text,
@@ -95,7 +108,8 @@ def execute(
         elevation=elevation,
         extent=extent,
         watcher=watcher,
-        on_line=_count_listener(progress, watcher) if progress else None,
+        on_line=_listener(plan, room or DEFAULT_MAP_KEYS, progress, watcher, windows, sockets),
+        sockets=sockets,
     )
     return Outcome(
         plan,
@@ -111,21 +125,59 @@ def execute(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """How a run is cut into windows.
+
+    :param on_window: Called with the capture of each as soon as it is over.
+    :param most: How many there are to be; None for as many as the run lasts.
+    """
+
+    milliseconds: int
+    on_window: Callable[[Capture], None]
+    most: int | None = None
+
+    def snapshot(self, declarations: Sequence[TableDeclaration]) -> Snapshot:
+        """Return what is to be printed again and again."""
+        return Snapshot(self.milliseconds, tuple(each.map for each in declarations if has_windows(each)))
+
+
+def _listener(
+    plan: Plan,
+    room: int,
+    progress_map: str | None,
+    watcher: Watcher,
+    windows: Windows | None,
+    sockets: SocketWatch,
+) -> Listener | None:
+    if windows is not None:
+        return WindowReader(
+            plan,
+            room,
+            on_window=windows.on_window,
+            holders=lambda output: sockets.holders(output, plan.bpftrace.evidence),
+            most=windows.most,
+        ).take
+    return _count_listener(progress_map, watcher) if progress_map else None
+
+
 def _pages(size: int) -> int:
     """Return how many pages hold so many bytes: a power of two."""
     return 1 << max(0, math.ceil(size / mmap.PAGESIZE) - 1).bit_length()
 
 
-def _count_listener(progress_map: str, watcher: Watcher) -> Callable[[bytes], None]:
+def _count_listener(progress_map: str, watcher: Watcher) -> Listener:
     marker = f'"{progress_map}"'.encode()
 
-    def listen(line: bytes) -> None:
+    def listen(line: bytes, read_at_ns: int) -> Taken:
+        del read_at_ns
         if marker not in line:
-            return
+            return "kept"
         message = read_message(line)
         data = message.get("data") if message is not None else None
         count = data.get(progress_map) if isinstance(data, dict | Pairs) else None
         if isinstance(count, int):
             watcher.counted(count)
+        return "kept"
 
     return listen

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from runner.bpftrace.elevation import Elevation
     from runner.bpftrace.script import Script
+    from runner.bpftrace.session import Taken
     from runner.bpftrace.version import Bpftrace
     from runner.capture.document import Capture, Message, Problem
     from runner.host.facts import HostFacts
@@ -145,8 +146,10 @@ class _Live:
         self._output = ForeignOutput(self._evidence, self._message, plan.script, carrier.row_maps)
         self._reader = reader_for(carrier.form, self._output, self._evidence, plan.script)
 
-    def read(self, line: bytes) -> None:
+    def read(self, line: bytes, read_at_ns: int) -> Taken:
+        del read_at_ns
         self._reader.feed(line + b"\n")
+        return "kept"
 
     def _message(self, message: Message) -> None:
         text = message["text"]

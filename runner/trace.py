@@ -12,7 +12,7 @@ from runner.bpftrace.attachment import missing_probes
 from runner.bpftrace.frame import END_MAP, LIMIT_MAP
 from runner.bpftrace.launch import direct_launcher
 from runner.bpftrace.recording import Moment, Recording
-from runner.bpftrace.session import PASSWORD_WANTED, Session
+from runner.bpftrace.session import LAST_LINE, PASSWORD_WANTED, Session
 from runner.capture.quality import problem
 from runner.companions import CompanionWatch
 from runner.errors import Interrupted, Terminated
@@ -114,6 +114,7 @@ def trace(
     extent: Extent = "slices",
     watcher: Watcher,
     on_line: Listener | None = None,
+    sockets: SocketWatch | None = None,
 ) -> Traced:
     """Trace.
 
@@ -124,11 +125,12 @@ def trace(
     :param elevation: How bpftrace gets the privilege that we lack.
     :param extent: In how much of the window run times are counted.
     :param on_line: Called with each line that bpftrace prints.
+    :param sockets: Who looks for the holders of sockets, where others ask it too.
     :raises TraceFailed, HostRefused: bpftrace ended before it was ready.
     :raises Interrupted, Terminated: A signal came before it was ready.
     """
     launch = (elevation.launcher if elevation else direct_launcher)(job.argv, job.variables)
-    sockets = SocketWatch(job.declarations)
+    sockets = sockets or SocketWatch(job.declarations)
     beside = CompanionWatch(job.is_meant)
 
     with (
@@ -225,6 +227,8 @@ def _ending(reason: str, recording: Recording, job: Job) -> tuple[EndedBy, list[
                 f"the runner did not end the window in time; bpftrace ended itself after {limit} s",
             )
         ]
+    if reason == LAST_LINE:
+        return "duration", []
     match reason:
         case "timeout":
             return "duration", []

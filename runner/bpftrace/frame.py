@@ -26,6 +26,11 @@ LIMIT_MAP = "@zzz_limit"
 
 PROGRESS_MILLISECONDS = 500
 
+SNAPSHOT = "ebpf-recipe/snapshot"
+"""The line before the maps of a snapshot, and TAKEN the one behind them."""
+
+TAKEN = "ebpf-recipe/taken"
+
 
 @dataclass(frozen=True, slots=True)
 class FramedProgram:
@@ -49,6 +54,7 @@ def frame_program(
     scratch_maps: Iterable[str] = (),
     row_maps: Iterable[str] = (),
     progress_map: str | None = None,
+    snapshot: Snapshot | None = None,
     limit_seconds: int | None = None,
 ) -> FramedProgram:
     """Put the runner's own probes around a program.
@@ -58,6 +64,7 @@ def frame_program(
     :param scratch_maps: Maps to clear before the maps are printed.
     :param row_maps: Maps whose rows are printed one by one too, for their keys are not printed exactly.
     :param progress_map: A map without keys to print twice a second.
+    :param snapshot: What to print again and again.
     :param limit_seconds: After so long bpftrace ends itself, should the runner have been stopped.
     """
     token = f"ebpf-recipe-ready-{secrets.token_hex(8)}"
@@ -66,12 +73,31 @@ def frame_program(
     parts = [head, f'BEGIN {{ {END_MAP} = {end_value}; printf("{token}\\n"); }} ', text]
     if progress_map is not None:
         parts.append(f"\ninterval:ms:{PROGRESS_MILLISECONDS} {{ print({progress_map}); }}\n")
+    if snapshot is not None:
+        parts.append(_snapshot_probe(snapshot, row_maps))
     parts.append(
         closing_probes(
             runner=runner, limit_seconds=limit_seconds, row_maps=row_maps, scratch_maps=scratch_maps
         )
     )
     return FramedProgram("".join(parts), token, end_value)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Which maps are printed again and again, and how often. They are not cleared: a clear loses events."""
+
+    milliseconds: int
+    maps: tuple[str, ...]
+
+
+def _snapshot_probe(snapshot: Snapshot, row_maps: Iterable[str]) -> str:
+    rows = closing_statements([name for name in row_maps if name in snapshot.maps], ())
+    maps = " ".join(f"print({name});" for name in snapshot.maps)
+    return (
+        f'\ninterval:ms:{snapshot.milliseconds} {{ printf("{SNAPSHOT}\\n"); {rows} {maps} '
+        f'printf("{TAKEN}\\n"); }}\n'
+    )
 
 
 def closing_probes(

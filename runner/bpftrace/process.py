@@ -126,6 +126,8 @@ class BpftraceProcess:
                 self._close_pipes()
                 raise
         self._exit_code: int | None = None
+        self._kept: dict[Stream, int] = {"stdout": 0, "stderr": 0}
+        self._counting = threading.Lock()
         self._fold = ErrorFold()
         self._threads = [
             threading.Thread(target=self._drain, args=pipe, name=f"bpftrace-{pipe[0]}", daemon=True)
@@ -154,6 +156,11 @@ class BpftraceProcess:
         if isinstance(happening, Ended):
             self._open_streams.discard(happening.stream)
         return happening
+
+    def forget(self, size: int) -> None:
+        """Take that so many bytes of stdout are not kept after all: they do not count as a flood."""
+        with self._counting:
+            self._kept["stdout"] -= size
 
     @property
     def is_drained(self) -> bool:
@@ -213,7 +220,6 @@ class BpftraceProcess:
 
     def _drain(self, stream: Stream, descriptor: int) -> None:
         put = self._happenings.put
-        room = MOST_BYTES
         try:
             while data := os.read(descriptor, CHUNK_BYTES):
                 read_at = clock_ns()
@@ -221,8 +227,10 @@ class BpftraceProcess:
                     data = self._fold.feed(data)
                 if data:
                     put(Output(stream, read_at, data))
-                room -= len(data)
-                if room < 0:
+                with self._counting:
+                    self._kept[stream] += len(data)
+                    is_flood = self._kept[stream] > MOST_BYTES
+                if is_flood:
                     put(Flood(stream))
                     self._drain_flood(stream, descriptor)
                     return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from runner.bpftrace.diagnosis import diagnose
 from runner.bpftrace.process import (
@@ -17,7 +17,7 @@ from runner.bpftrace.process import (
     Output,
     Wake,
 )
-from runner.bpftrace.recording import Moment, Recording
+from runner.bpftrace.recording import Moment, Recording, clock_ns
 from runner.errors import TraceFailed
 
 if TYPE_CHECKING:
@@ -32,7 +32,15 @@ PASSWORD_WANTED = "password"  # noqa: S105
 READY_TIMEOUT_SECONDS = 120.0
 """bpftrace needs 0.1 to 0.3 s on a host and up to 30 s in an emulated guest; many probes take longer."""
 
-Listener = Callable[[bytes], None]
+Taken = Literal["kept", "taken", "last"]
+"""What becomes of a line: it stays in the recording; it was taken and need not be kept; likewise, and with
+it the window ends (`LAST_LINE`)."""
+
+Listener = Callable[[bytes, int], Taken]
+"""Takes a line of stdout and when it was read (`clock_ns()`)."""
+
+LAST_LINE = "last line"
+"""The reason that a waiting is woken with where a listener has what it wants."""
 
 
 class Session:
@@ -47,7 +55,8 @@ class Session:
     ) -> None:
         """Start bpftrace.
 
-        :param on_line: Called with each whole line of stdout, from the thread that waits.
+        :param on_line: Called with each whole line of stdout, from the thread that waits; what it takes is
+            not in the recording.
         """
         self._token = program.token.encode()
         self._on_line = on_line
@@ -180,20 +189,32 @@ class Session:
             data = data[data.find(b"\n") + 1 :]
             self._partial.clear()
         seen = max(len(recording.stdout) - len(self._token), 0)
-        recording.stdout += data
+        if self._on_line is None:
+            recording.stdout += data
+        else:
+            *lines, rest = (self._partial + data).split(b"\n")
+            self._partial = bytearray(rest)
+            for line in lines:
+                self._hand_on(bytes(line), b"\n", output.read_at_ns)
         if recording.attached is None and recording.stdout.find(self._token, seen) >= 0:
             # The wall clock may be set meanwhile; the distance to now is what counts.
             now = Moment.now()
             late = now.clock_ns - output.read_at_ns
             wall = datetime.fromtimestamp(now.wall.timestamp() - late / 1e9, UTC)
             recording.attached = Moment(output.read_at_ns, wall)
-        if self._on_line is not None:
-            *lines, rest = (self._partial + data).split(b"\n")
-            self._partial = bytearray(rest)
-            for line in lines:
-                self._on_line(bytes(line))
+
+    def _hand_on(self, line: bytes, end: bytes, read_at_ns: int) -> None:
+        assert self._on_line is not None
+        taken = self._on_line(line, read_at_ns)
+        if taken == "kept":
+            self.recording.stdout += line + end
+            return
+        self._process.forget(len(line) + len(end))
+        if taken == "last":
+            self._process.wake(LAST_LINE)
 
     def _flush_line(self) -> None:
         if self._on_line is not None and self._partial:
-            self._on_line(bytes(self._partial))
+            line = bytes(self._partial)
             self._partial.clear()
+            self._hand_on(line, b"", clock_ns())

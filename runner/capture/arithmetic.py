@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from runner.capture.declaration import Kind
     from runner.capture.document import Table
 
-_CUMULATIVE: frozenset[Kind] = frozenset({"count", "sum", "stats", "histogram"})
+CUMULATIVE: frozenset[Kind] = frozenset({"count", "sum", "stats", "histogram"})
 """Kinds that add up, and of which a later snapshot without an earlier one is what came between."""
 
 _EXTREMES = {"min": min, "max": max}
@@ -33,7 +33,7 @@ def merge(tables: Sequence[Table]) -> Table:
     :raises ValueRefused: They are not the same table, or of a kind that cannot be merged.
     """
     first = tables[0]
-    if first["kind"] not in _CUMULATIVE and first["kind"] not in _EXTREMES:
+    if first["kind"] not in CUMULATIVE and first["kind"] not in _EXTREMES:
         raise ValueRefused(f"{first['name']} cannot be merged: {_WHY_NOT[first['kind']]}")
     found: dict[bytes, list[AnyRow]] = {}
     for table in tables:
@@ -51,7 +51,7 @@ def subtract(later: Table, earlier: Table) -> Table:
         went down: then it was cleared meanwhile, or they stand the wrong way round.
     """
     _check_same(later, earlier)
-    if later["kind"] not in _CUMULATIVE:
+    if later["kind"] not in CUMULATIVE:
         raise ValueRefused(f"{later['name']} cannot be subtracted: {_WHY_NOT[later['kind']]}")
     before = {row_identity(row): row for row in earlier["rows"]}
     rows = []

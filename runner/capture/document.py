@@ -128,6 +128,10 @@ class Table(TypedDict):
     map: str
     kind: Kind
     unit: Unit | None
+    since: NotRequired[str]
+    """Of a window: when its map was read before (the first time: when the probes were attached), and `until`,
+    when it was read now. bpftrace reads one map after the other, so each table's window is its own."""
+    until: NotRequired[str]
     total_of: NotRequired[str]
     """This table counts what the named one counts, without keys."""
     unfollowed_of: NotRequired[str]

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import orjson
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from runner.capture.document import Capture, TextBytes
 
 
@@ -21,6 +23,14 @@ def encode_capture(capture: Capture) -> bytes:
     except TypeError:
         # More than 64 bits: sums of many captures.
         return json.dumps(capture, indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+def encode_captures(captures: Sequence[Capture]) -> bytes:
+    """Return captures as an indented JSON array."""
+    try:
+        return orjson.dumps(captures, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    except TypeError:
+        return json.dumps(captures, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
 def encode_text(raw: bytes) -> str | TextBytes:

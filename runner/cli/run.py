@@ -25,7 +25,7 @@ from runner.cli.recipes_option import RecipeGroup, Recipes
 from runner.recipe.catalogue import recipe_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from runner.bpftrace.elevation import Elevation
     from runner.capture.document import Capture
@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 DEFAULT_DURATION = "10s"
 _EXCLUDES = {
     "--dry-run": ("--replay", "--record", "--output", "-- COMMAND", "--sudo"),
-    "--replay": ("--record", "-- COMMAND", "--sudo", "--duration"),
+    "--replay": ("--record", "-- COMMAND", "--sudo", "--duration", "--interval"),
+    "--interval": ("--record", "--dry-run"),
 }
 
 
@@ -50,6 +51,7 @@ class Format(StrEnum):
     AUTO = "auto"
     TABLE = "table"
     JSON = "json"
+    JSONL = "jsonl"
 
 
 class RunGroup(RecipeGroup):
@@ -85,8 +87,24 @@ class RunGroup(RecipeGroup):
 def _common_options(
     duration: Duration = None,
     form: Annotated[
-        Format, typer.Option("-f", "--format", help="auto: a table on a terminal, JSON elsewhere.")
+        Format,
+        typer.Option(
+            "-f",
+            "--format",
+            help="auto: a table on a terminal, JSON elsewhere; jsonl: a line for each window, as it comes.",
+        ),
     ] = Format.AUTO,
+    interval: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DURATION",
+            help="Print what came in each such window, until Ctrl-C or --count. [100ms and longer]",
+            show_default=False,
+        ),
+    ] = None,
+    count: Annotated[
+        str | None, typer.Option(metavar="N", help="End after so many windows.", show_default=False)
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -131,6 +149,8 @@ def _run(
     *,
     duration: str | None,
     form: Format,
+    interval: str | None,
+    count: str | None,
     output: Path | None,
     bpftrace: str | None,
     max_map_keys: str | None,
@@ -148,7 +168,7 @@ def _run(
     from runner.cli.output import Destination, print_text, say
     from runner.errors import ValueRefused
     from runner.interrupts import Interrupts
-    from runner.recipe.durations import parse_duration
+    from runner.recipe.durations import parse_duration, parse_interval
     from runner.recipe.given import parse_given
     from runner.recipe.parameters import parse_count, parse_power
     from runner.workload import Workload
@@ -164,18 +184,22 @@ def _run(
             "-- COMMAND": workload_argv is not None,
             "--sudo": sudo or sudo_password_fd is not None,
             "--duration": duration is not None,
+            "--interval": interval is not None,
         }
     )
+    if count is not None and interval is None:
+        raise typer.BadParameter("--count counts windows: it needs an --interval")
     if workload_argv is not None and duration is not None:
         raise typer.BadParameter("a run lasts as long as its COMMAND or for a --duration, not both")
     if workload_argv == []:
         raise typer.BadParameter("there is no COMMAND behind --")
     values = parse_given(loaded.recipe, texts)
+    is_open = workload_argv is not None or (interval is not None and duration is None)
     seconds = (
-        None
-        if workload_argv
-        else parse_duration("--duration", DEFAULT_DURATION if duration is None else duration)
+        None if is_open else parse_duration("--duration", DEFAULT_DURATION if duration is None else duration)
     )
+    window_ms = parse_interval("--interval", interval) if interval is not None else None
+    most = parse_count("--count", count) if count is not None else None
     room = parse_count("--max-map-keys", max_map_keys) if max_map_keys is not None else None
     pages = parse_power("--buffer-pages", buffer_pages) if buffer_pages is not None else None
     if dry_run:
@@ -209,11 +233,29 @@ def _run(
         # A command may be, or start, the process that is meant.
         for name in absent_names(values.get("comm", ())) if workload is None else ():
             say(f"note: no process is called {name!r} now")
+        printer = None
+        if window_ms is not None:
+            from runner.cli.window_printer import WindowPrinter
+
+            printer = WindowPrinter(form.value, destination)
         outcome = _trace(
-            plan, seconds, workload, room, pages, check_reads, interrupts, elevation, overhead.value
+            plan,
+            seconds,
+            workload,
+            room,
+            pages,
+            check_reads,
+            interrupts,
+            elevation,
+            overhead.value,
+            (window_ms, printer.window, most) if window_ms is not None and printer is not None else None,
         )
         interrupts.raise_from_now_on()
         capture = _decode(outcome)
+        if printer is not None:
+            printer.end(capture)
+            finish(capture)
+            return
         if recording is not None:
             from runner.replay import encode_outcome
 
@@ -263,13 +305,14 @@ def _trace(
     interrupts: Interrupts,
     elevation: Elevation | None,
     extent: Extent,
+    windows: tuple[int, Callable[[Capture], None], int | None] | None,
 ) -> Outcome:
     from contextlib import nullcontext
 
     from runner.cli.progress import progress_for_stderr
-    from runner.run import execute
+    from runner.run import Windows, execute
 
-    bar = progress_for_stderr(seconds)
+    bar = progress_for_stderr(seconds) if windows is None else None
     with bar or nullcontext():
         return execute(
             plan,
@@ -283,6 +326,7 @@ def _trace(
             extent=extent,
             watcher=bar,
             watch_events=bar is not None,
+            windows=Windows(*windows) if windows is not None else None,
         )
 
 
@@ -302,6 +346,7 @@ def _decode(outcome: Outcome) -> Capture:
 
 def print_capture(capture: Capture, form: Format, destination: Destination) -> None:
     from runner.capture.encode import encode_capture
+    from runner.capture.stream import encode_line
     from runner.cli.output import print_text
     from runner.report.terminal import format_capture
 
@@ -313,6 +358,9 @@ def print_capture(capture: Capture, form: Format, destination: Destination) -> N
         return
     if form is Format.TABLE or (form is Format.AUTO and on_terminal):
         destination.write(format_capture(capture, in_color=on_terminal).encode())
+        return
+    if form is Format.JSONL:
+        destination.write(encode_line(capture))
         return
     destination.write(encode_capture(capture))
     if form is Format.AUTO and has_terminal:

@@ -10,6 +10,23 @@ _SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0}
 LONGEST_SECONDS = 7 * 24 * 3600.0
 
 
+SHORTEST_INTERVAL_SECONDS = 0.1
+"""A snapshot of some thousand keys takes 30 ms."""
+
+
+def parse_interval(option: str, text: str) -> int:
+    """Return the length of windows in milliseconds, a tenth of a second and longer.
+
+    :raises ValueRefused: Naming the option and what it takes.
+    """
+    seconds = parse_duration(option, text)
+    if seconds < SHORTEST_INTERVAL_SECONDS:
+        raise ValueRefused(
+            f"{option} {text!r}: maps cannot be read that often", hint=f"{option} takes 100ms and longer"
+        )
+    return round(seconds * 1000)
+
+
 def parse_duration(option: str, text: str) -> float:
     """Return a duration in seconds, above 0 and up to a week.
 

@@ -67,14 +67,35 @@ def format_capture(capture: Capture, *, in_color: bool) -> str:
 
     :param in_color: The text goes to a terminal.
     """
-    stream = io.StringIO()
-    console = Console(file=stream, highlight=False, force_terminal=in_color or None)
-    console.width = _width(console, in_color=in_color)
+    console = _console(in_color=in_color)
     console.print(_heading(capture), soft_wrap=True)
     totals = _totals(capture)
     for table in capture["tables"]:
         if table.get("total_of") not in totals and not _is_nothing_lost(table):
             console.print(*_drawn(table, totals), sep="\n")
+    _print_ending(console, capture)
+    return _text_of(console)
+
+
+def format_ending(capture: Capture, *, in_color: bool) -> str:
+    """Return what is said behind the tables of a capture: where its windows were shown, each with its own."""
+    console = _console(in_color=in_color)
+    _print_ending(console, capture)
+    return _text_of(console)
+
+
+def _console(*, in_color: bool) -> Console:
+    console = Console(file=io.StringIO(), highlight=False, force_terminal=in_color or None)
+    console.width = _width(console, in_color=in_color)
+    return console
+
+
+def _text_of(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
+
+
+def _print_ending(console: Console, capture: Capture) -> None:
     beside = format_companions(capture)
     if beside:
         console.print(Text("\n" + "\n".join(["beside the run:", *(f"  {line}" for line in beside)])))
@@ -86,7 +107,6 @@ def format_capture(capture: Capture, *, in_color: bool) -> str:
         style = {"usable": "dim", "degraded": "yellow", "void": "bold red"}[capture["quality"]["grade"]]
         cure = f" ({problem['cure']})" if "cure" in problem else ""
         console.print(Text(f"{problem['code']}: {problem['detail']}{cure}", style=style))
-    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
 
 
 def _width(console: Console, *, in_color: bool) -> int:
@@ -113,6 +133,10 @@ def message_text(message: Message) -> str:
 
 def _heading(capture: Capture) -> Text:
     recipe, host, window = capture["recipe"], capture["host"], capture["window"]
+    if "index" in window:
+        parts = [recipe["id"] if recipe else "script", f"window {window['index'] + 1}"]
+        parts += [window["attached_at"] or "", f"{window['duration_seconds'] or 0:.1f} s"]
+        return Text("\n" + " · ".join(parts) if window["index"] else " · ".join(parts), style="bold")
     program = capture.get("program")
     name = program.get("name", "script") if program else "script"
     parts = [recipe["id"] if recipe else printable(name)]

@@ -1,0 +1,68 @@
+"""Prints the windows of a run as they come, and at its end what is to be said of all of it."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from runner.cli.output import print_text
+
+if TYPE_CHECKING:
+    from runner.capture.document import Capture
+    from runner.cli.output import Destination
+
+
+class WindowPrinter:
+    """Tables and lines of JSON go out at once; as a JSON array or into a file, all of them at the end."""
+
+    def __init__(self, form: str, destination: Destination) -> None:
+        """Print nothing yet.
+
+        :param form: `auto`, `table`, `json` or `jsonl`.
+        """
+        self._on_terminal = destination.path is None and sys.stdout.isatty()
+        self._is_table = form == "table" or (form == "auto" and self._on_terminal)
+        self._is_line = form == "jsonl"
+        self._destination = destination
+        self._windows: list[Capture] = []
+        # A table into a file of JSON: the file is JSON, and the table is on stdout.
+        path = destination.path
+        self._is_both = form == "table" and path is not None and path.suffix == ".json"
+
+    def window(self, capture: Capture) -> None:
+        """Take a window that is over."""
+        if self._is_both:
+            print_text(self._shown(capture).decode())
+        if self._destination.path is not None or not (self._is_table or self._is_line):
+            self._windows.append(capture)
+            return
+        self._destination.write_pieces([self._shown(capture)])
+
+    def end(self, whole: Capture) -> None:
+        """Print what is left: windows that were kept, and the run as a whole.
+
+        :param whole: The capture of the run, from its beginning to its end.
+        """
+        from runner.capture.encode import encode_captures
+        from runner.report.terminal import format_ending
+
+        for window in self._windows:
+            window["quality"] = whole["quality"]
+        if self._is_both:
+            self._destination.write(encode_captures(self._windows))
+            print_text(format_ending(whole, in_color=False))
+        elif self._is_line:
+            self._destination.write_pieces([*map(self._shown, self._windows), self._shown(whole)])
+        elif self._is_table:
+            ending = format_ending(whole, in_color=self._on_terminal).encode()
+            self._destination.write_pieces([*map(self._shown, self._windows), ending])
+        else:
+            self._destination.write(encode_captures(self._windows))
+
+    def _shown(self, capture: Capture) -> bytes:
+        from runner.capture.stream import encode_line
+        from runner.report.terminal import format_capture
+
+        if self._is_line:
+            return encode_line(capture)
+        return format_capture(capture, in_color=self._on_terminal).encode()
