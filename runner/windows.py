@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -150,7 +151,8 @@ class WindowReader:
             return {**table} if table["kind"] == "value" else None
         before = self._before.get(table["name"])
         self._before[table["name"]] = table
-        return {**(table if before is None else subtract(table, before))}
+        # Naming owners changes rows in place, and this snapshot is needed as it was read for the next window.
+        return copy.deepcopy(table if before is None else subtract(table, before))
 
     @staticmethod
     def _time(reading_ns: int, now: Moment) -> str:

@@ -8,6 +8,7 @@ import pytest
 from runner.bpftrace.frame import SNAPSHOT, TAKEN, Snapshot, frame_program
 from runner.bpftrace.version import Bpftrace
 from runner.errors import ValueRefused
+from runner.host.sockets import Holder
 from runner.plan import Plan
 from runner.recipe.catalogue import find_recipe
 from runner.recipe.durations import parse_interval
@@ -123,3 +124,26 @@ def test_mistakes_are_named(arguments, code, said):
     done = ebpf_recipe("run", "runqlat", *arguments)
     assert done.returncode == code
     assert said in done.stderr
+
+
+def test_naming_owners_in_a_window_leaves_the_snapshot_as_it_was():
+    """Rows of sockets change where their owners are named; the next difference needs them as they were read."""
+    loaded = find_recipe("tcp-retrans")
+    facts = next(distinguishable_hosts(loaded.recipe))
+    values = parse_given(loaded.recipe, {})
+    plan = Plan(
+        loaded, values, facts, Bpftrace("bpftrace", (0, 17, 0)), render_program(loaded, values, facts)
+    )
+    windows = []
+    holders = {77: (Holder(5, b"nginx"),)}
+    taker = WindowReader(plan, 4096, on_window=windows.append, holders=lambda _: holders)
+    taker.take(printf("ebpf-recipe-ready-1"), 0)
+    for place, count in enumerate((3, 8), start=1):
+        taker.take(printf(SNAPSHOT), place * SECOND)
+        taker.take(map_line("@retransmits", {"0,0,0,77,80,10.0.0.1,4000": count}), place * SECOND)
+        taker.take(map_line("@retransmits_total", count), place * SECOND)
+        taker.take(printf(TAKEN), place * SECOND)
+    rows = [window["tables"][0]["rows"] for window in windows]
+    assert [[row["value"] for row in each] for each in rows] == [[3], [5]]
+    assert all(each[0]["key"]["comm"] == "nginx" for each in rows)
+    assert [window["tables"][1]["rows"][0]["value"] for window in windows] == [3, 5]
