@@ -171,6 +171,10 @@ def test_what_the_kernel_refused_is_told_in_text_too():
     capture = capture_of(told + "@a[1]: 1\n")
     assert codes(capture) == {"map-full": 1}
     assert capture["messages"] == []
+    raced = (
+        "stdin:1:8-9: WARNING: File exists\nAdditional Info - helper: map_update_elem, retcode: -17\nx\n~\n"
+    )
+    assert codes(capture_of(raced + "@a[1]: 1\n")) == {"first-counts-lost": 1}
     older = "stdin:1:26-27: WARNING: Failed to probe_read: Bad address (-14)\nprogram\n ~\n@a[1]: 1\n"
     assert codes(capture_of(older)) == {"helper-errors": 1}
 

@@ -50,6 +50,14 @@ class ErrorMessage:
         return self.helper == "map_update_elem" and self.code == -errno.E2BIG
 
     @property
+    def is_lost_first_count(self) -> bool:
+        """Whether an aggregation lost one event, because another processor made the row at that moment.
+
+        bpftrace 0.20 to 0.23 create a row of a map of each processor with BPF_NOEXIST (pull request 4074).
+        """
+        return self.helper == "map_update_elem" and self.code == -errno.EEXIST
+
+    @property
     def is_harmless(self) -> bool:
         """Whether a key was just not there: to be looked up, or because somebody else deleted it first."""
         return self.helper == "map_lookup_elem" or (

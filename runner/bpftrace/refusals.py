@@ -16,11 +16,20 @@ if TYPE_CHECKING:
 
 def error_problems(errors: Counter[ErrorMessage]) -> Iterator[Problem]:
     """Say what the kernel refused; that a map was full is said of the map."""
+    raced = {error: times for error, times in errors.items() if error.is_lost_first_count}
+    if raced:
+        places = ", ".join(f"{error.place}: {times}" for error, times in raced.items())
+        yield problem(
+            "first-counts-lost",
+            sum(raced.values()),
+            f"two processors counted the first of a row at once, and one of the two is lost ({places})",
+        )
     for kind, code in (("helper_error", "helper-errors"), ("runtime_error", "runtime-errors")):
         found = {
             error: times
             for error, times in errors.items()
-            if error.kind == kind and not error.is_full_map and not error.is_harmless
+            if error.kind == kind
+            and not (error.is_full_map or error.is_lost_first_count or error.is_harmless)
         }
         if found:
             each = ", ".join(

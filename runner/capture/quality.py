@@ -112,6 +112,10 @@ RULES: dict[str, Rule] = {
     "helper-errors": Rule(
         "degraded", "the kernel refused what the program asked of it (a read)", "refusals, at least"
     ),
+    "first-counts-lost": Rule(
+        "degraded", "bpftrace 0.20 to 0.23 lose the first event of a row that two processors make at once",
+        "events, each out of one row", "bpftrace 0.24 or later",
+    ),
     "runtime-errors": Rule(
         "degraded", "the program divided by zero or went past the end of an array", "errors, at least"
     ),

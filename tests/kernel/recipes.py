@@ -8,18 +8,22 @@ from typing import Any
 
 from tests.command import EBPF_RECIPE
 
+MISSING = ("missed-events", "first-counts-lost")
+"""Problems that say how many events are missing."""
+
 
 class Run:
     """A finished run.
 
-    :ivar missed: Events that the kernel left out because another BPF program ran there, for every program alike.
+    :ivar missed: Events that the capture says are missing: the kernel left them out because another BPF program ran
+        there, or bpftrace lost the first of a row.
     """
 
     def __init__(self, capture: dict[str, Any]) -> None:
         self.capture = capture
         self.tables = {table["name"]: table["rows"] for table in capture["tables"]}
         problems = {problem["code"]: problem for problem in capture["quality"]["problems"]}
-        self.missed = problems.get("missed-events", {}).get("count", 0)
+        self.missed = sum(problems[code]["count"] for code in MISSING if code in problems)
         self.problems = set(problems)
 
     def rows(self, table: str, **wanted: Any) -> list[dict[str, Any]]:
@@ -69,7 +73,7 @@ def run_recipe(
     *arguments: str,
     bpftrace: str,
     command: Sequence[str] | None = None,
-    allowed: Iterable[str] = ("missed-events", "repaired"),
+    allowed: Iterable[str] = (*MISSING, "repaired"),
 ) -> Run:
     """Run a recipe, for as long as a command takes where one is given.
 

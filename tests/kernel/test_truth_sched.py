@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from tests.kernel.recipes import bucket_at, buckets_of, printed_buckets, run_recipe
+from tests.kernel.recipes import MISSING, bucket_at, buckets_of, printed_buckets, run_recipe
 from tests.laboratory.children import child
 from tests.laboratory.load import asking, load
 from tests.laboratory.releases import release_of
@@ -168,7 +168,7 @@ def test_threads_that_ended_leave_nothing_behind(bpftrace):
     run = run_recipe(
         "offcpu", "--comm", "many", "--least", "900us", "--max-map-keys", "512", bpftrace=bpftrace,
         command=[sys.executable, "-c", "import ctypes; ctypes.CDLL(None).prctl(15, b'many')\n" + THREADS, "2000"],
-        allowed=("missed-events", "repaired", "map-full", "stacks-lost", "stacks-cut"),
+        allowed=(*MISSING, "repaired", "map-full", "stacks-lost", "stacks-cut"),
     )  # fmt: skip
     assert {row["key"]["comm"] for row in run.tables["waits"]} == {"many"}
     assert run.tables["off_cpu_of_kernel_threads"] == []
@@ -184,7 +184,7 @@ def test_what_the_maps_have_no_room_for_is_counted(bpftrace, tmp_path):
         loads = [stack.enter_context(load("sleeper", folder)) for folder in folders]
         run = run_recipe(
             "offcpu", "--comm", "sleeper", "--max-map-keys", "4", bpftrace=bpftrace,
-            command=asking("sleep 5 20", *loads), allowed=("missed-events", "map-full", "stacks-lost"),
+            command=asking("sleep 5 20", *loads), allowed=(*MISSING, "map-full", "stacks-lost"),
         )  # fmt: skip
     assert run.total("unfollowed") > 0
     assert "map-full" in run.problems
