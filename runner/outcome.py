@@ -18,6 +18,7 @@ from runner.capture.make import NOWHERE, new_capture
 from runner.capture.quality import problem
 from runner.ending import ending_problems, window_of
 from runner.errors import NotUnderstood
+from runner.events import event_problems, read_events
 from runner.recipe.parameters import TaskName, as_json
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         Problem,
         Table,
     )
+    from runner.events import Tally
     from runner.host.sockets import Holder
     from runner.plan import Plan
     from runner.recipe.model import Recipe
@@ -66,6 +68,8 @@ class Outcome:
     holders: Mapping[int, tuple[Holder, ...]] = field(default_factory=dict)
     companions: tuple[Companion, ...] = ()
     workload: AnyWorkload | None = None
+    handed_on: Tally | None = None
+    """Events that were handed on as they came, and are not in what is decoded."""
     is_recorded: bool = False
     messages: Messages | None = None
     """What was printed, where it was read already."""
@@ -103,10 +107,16 @@ def _capture(outcome: Outcome) -> Capture:
     )
     tables, problems = decode_tables(declarations, messages, context)
     attribute(declarations, tables, outcome.holders, is_wanted_by(plan.values))
+    events, messages.others, tally = read_events(
+        messages.others, plan, recording.attached, recording.attached or recording.started
+    )
+    if outcome.handed_on is not None:
+        tally, events = outcome.handed_on, []
     problems = [
         *outcome.problems,
         *ending_problems(recording, outcome.ended_by, outcome.workload, is_whole=is_whole),
         *_told_problems(messages, bytes(recording.stderr)),
+        *(event_problems(tables, tally) if is_whole else ()),
         *problems,
         *_dropped_samples(outcome, tables),
         *_missing_ticks(outcome, tables),
@@ -120,6 +130,7 @@ def _capture(outcome: Outcome) -> Capture:
         problems=problems,
         overhead=outcome.overhead,
         tables=tables,
+        events=events,
         messages=list(_other_messages(messages, recording)),
         companions=list(outcome.companions),
     )

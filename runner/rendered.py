@@ -101,7 +101,11 @@ def render_for_node(
         "end_value": end_value,
     }
     encoded = base64.b64encode(orjson.dumps(header)).decode("ascii")
-    head, variables = bpftrace.settings(max_map_keys=room, buffer_pages=buffer_pages)
+    head, variables = bpftrace.settings(
+        max_map_keys=room,
+        buffer_pages=buffer_pages,
+        text_bytes=bpftrace.text_bytes if recipe.prints_texts else None,
+    )
     settings = "".join(f"{name}={value} " for name, value in variables.items())
     options = " --no-warnings" if bpftrace.version >= (0, 24, 0) else ""
     rows = row_maps([output.declaration() for output in recipe.outputs], bpftrace.dialect)

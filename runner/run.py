@@ -12,6 +12,7 @@ from runner.bpftrace.frame import Snapshot, frame_program, row_maps
 from runner.bpftrace.json_output import read_message
 from runner.bpftrace.output import Pairs
 from runner.bpftrace.version import DEFAULT_MAP_KEYS
+from runner.events import EventReader
 from runner.host import processes
 from runner.outcome import Outcome, is_wanted_by
 from runner.trace import LIMIT_SPARE_SECONDS, Job, Watcher, trace
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from runner.bpftrace.elevation import Elevation
     from runner.bpftrace.session import Listener, Taken
     from runner.capture.declaration import TableDeclaration
-    from runner.capture.document import Capture
+    from runner.capture.document import Capture, Event
     from runner.interrupts import Interrupts
     from runner.overhead import Extent
     from runner.plan import Plan
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 _LEAST_PAGES = 64
 """bpftrace's own buffer, up to 0.23."""
+
+_EVENT_PAGES = 1024
+"""Room for bursts of events: 4 MiB (up to 0.17: for each processor)."""
 
 _ROW_BYTES = 1280
 """Most that a row with a stack takes in bpftrace's buffer: 127 addresses and what is printed beside them."""
@@ -50,6 +54,8 @@ def execute(
     watcher: Watcher | None = None,
     watch_events: bool = False,
     windows: Windows | None = None,
+    on_event: Callable[[Event], None] | None = None,
+    is_recorded: bool = False,
 ) -> Outcome:
     """Run the plan.
 
@@ -64,6 +70,8 @@ def execute(
     :param extent: In how much of the window run times are counted.
     :param watch_events: Have the number of events printed meanwhile, for the watcher.
     :param windows: Have the maps printed again and again, and what came between.
+    :param on_event: Called with each event as it comes; the capture has none of them then.
+    :param is_recorded: Keep what is printed, whoever was handed it.
     :raises TraceFailed, HostRefused: bpftrace ended before it was ready.
     :raises Interrupted, Terminated: A signal came before it was ready.
     """
@@ -77,7 +85,13 @@ def execute(
     rows = row_maps(declarations, plan.bpftrace.dialect)
     if rows and buffer_pages is None:
         buffer_pages = max(_LEAST_PAGES, _pages((room or DEFAULT_MAP_KEYS) * _ROW_BYTES))
-    head, variables = plan.bpftrace.settings(max_map_keys=room, buffer_pages=buffer_pages)
+    if recipe.events and buffer_pages is None:
+        buffer_pages = _EVENT_PAGES
+    head, variables = plan.bpftrace.settings(
+        max_map_keys=room,
+        buffer_pages=buffer_pages,
+        text_bytes=plan.bpftrace.text_bytes if recipe.prints_texts else None,
+    )
     framed = frame_program(
         plan.program.text,
         head=head,
@@ -89,6 +103,7 @@ def execute(
         limit_seconds=limit,
     )
     sockets = SocketWatch(declarations)
+    events = EventReader(plan, on_event, is_kept=is_recorded) if on_event is not None else None
     job = Job(
         plan.bpftrace,
         plan.program.text,
@@ -108,7 +123,7 @@ def execute(
         elevation=elevation,
         extent=extent,
         watcher=watcher,
-        on_line=_listener(plan, room or DEFAULT_MAP_KEYS, progress, watcher, windows, sockets),
+        on_line=_listener(plan, room or DEFAULT_MAP_KEYS, progress, watcher, windows, sockets, events),
         sockets=sockets,
     )
     return Outcome(
@@ -122,6 +137,7 @@ def execute(
         holders=traced.holders,
         companions=traced.companions,
         workload=workload,
+        handed_on=events.handed_on if events is not None else None,
     )
 
 
@@ -149,16 +165,28 @@ def _listener(
     watcher: Watcher,
     windows: Windows | None,
     sockets: SocketWatch,
+    events: EventReader | None,
 ) -> Listener | None:
     if windows is not None:
-        return WindowReader(
+        reader = WindowReader(
             plan,
             room,
             on_window=windows.on_window,
             holders=lambda output: sockets.holders(output, plan.bpftrace.evidence),
             most=windows.most,
-        ).take
+        )
+        return reader.take if events is None else _either(events.take, reader.take)
+    if events is not None:
+        return events.take
     return _count_listener(progress_map, watcher) if progress_map else None
+
+
+def _either(first: Listener, second: Listener) -> Listener:
+    def listen(line: bytes, read_at_ns: int) -> Taken:
+        taken = first(line, read_at_ns)
+        return second(line, read_at_ns) if taken == "kept" else taken
+
+    return listen
 
 
 def _pages(size: int) -> int:

@@ -9,6 +9,7 @@ RUNNER = Path(__file__).parents[1] / "runner"
 LOWER = {"errors", "capture", "recipe", "host", "bpftrace", "workload", "plan", "run", "report", "replay"}
 LOWER |= {
     "outcome",
+    "events",
     "overhead",
     "interrupts",
     "decode",
@@ -43,7 +44,9 @@ MAY_IMPORT = {
         "workload",
         "attribution",
         "ending",
+        "events",
     },
+    "events": {"errors", "capture", "bpftrace", "plan"},
     "trace": {
         "errors",
         "capture",
@@ -68,6 +71,7 @@ MAY_IMPORT = {
         "trace",
         "windows",
         "attribution",
+        "events",
     },
     "run_script": {
         "errors",

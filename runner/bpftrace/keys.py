@@ -113,7 +113,7 @@ def decode_key(
     is_owned = not owners or any(part != "0" for part in owners)
     try:
         return {
-            column.name: _decode(column, own, byteorder, enums) if is_owned or not column.owner else None
+            column.name: decode_part(column, own, byteorder, enums) if is_owned or not column.owner else None
             for column, own in columns
         }, is_owned
     except ValueError as error:
@@ -135,7 +135,11 @@ def _columns(declaration: TableDeclaration, parts: Parts) -> Iterator[tuple[KeyD
         yield column, list(itertools.islice(left, column.parts))
 
 
-def _decode(column: KeyDeclaration, parts: Sequence[str], byteorder: ByteOrder, enums: Enums) -> KeyValue:
+def decode_part(column: KeyDeclaration, parts: Sequence[str], byteorder: ByteOrder, enums: Enums) -> KeyValue:
+    """Return what the parts of one key say.
+
+    :raises ValueError: They are not of its type.
+    """
     match column.type:
         case "comm" | "string":
             return encode_text(words_to_text([int(word) for word in parts], byteorder))

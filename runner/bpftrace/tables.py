@@ -99,6 +99,8 @@ def decode_tables(
             table["total_of"] = declaration.total_of
         if declaration.unfollowed_of is not None:
             table["unfollowed_of"] = declaration.unfollowed_of
+        if declaration.events_of is not None:
+            table["events_of"] = declaration.events_of
         tables.append(table)
         problems += _cuts(declaration, groups, context.byteorder)
     problems += _overflows(declarations, tables, cells_of, messages, context)

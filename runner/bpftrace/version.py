@@ -68,16 +68,29 @@ class Bpftrace:
         """Return how its output differs from what it means."""
         return dialect_of(self.version)
 
-    def variables(self, *, max_map_keys: int | None, buffer_pages: int | None) -> dict[str, str]:
+    @property
+    def text_bytes(self) -> int:
+        """Return how much of a text a recipe's program may print, its NUL included.
+
+        Up to 0.22 all that is printed at once stands on the stack of BPF programs, which has 512 bytes.
+        """
+        return 1024 if self.version >= (0, 23, 0) else 128
+
+    def variables(
+        self, *, max_map_keys: int | None, buffer_pages: int | None, text_bytes: int | None = None
+    ) -> dict[str, str]:
         """Return the same as `settings` as variables alone: a foreign script may have a head of its own."""
         is_old = self.version < (0, 20, 0)
         given = {
             "BPFTRACE_MAP_KEYS_MAX" if is_old else "BPFTRACE_MAX_MAP_KEYS": max_map_keys,
             "BPFTRACE_PERF_RB_PAGES": buffer_pages,
+            "BPFTRACE_STRLEN" if is_old else "BPFTRACE_MAX_STRLEN": text_bytes,
         }
         return {name: str(number) for name, number in given.items() if number is not None}
 
-    def settings(self, *, max_map_keys: int | None, buffer_pages: int | None) -> tuple[str, dict[str, str]]:
+    def settings(
+        self, *, max_map_keys: int | None, buffer_pages: int | None, text_bytes: int | None = None
+    ) -> tuple[str, dict[str, str]]:
         """Return bpftrace's settings: a head for the program, and variables of the environment.
 
         The `config` block (since v0.20) needs no environment, which sudo clears; both are bpftrace's
@@ -86,16 +99,21 @@ class Bpftrace:
         :param max_map_keys: Room in each map, or None for bpftrace's own default.
         :param buffer_pages: Pages of the buffer for things to print, a power of two (up to 0.17: of each
             processor), or None for bpftrace's own default.
+        :param text_bytes: How much of a text is printed, its NUL included; one that goes on ends there, and
+            not in two dots.
         """
-        given = {"max_map_keys": max_map_keys, "perf_rb_pages": buffer_pages}
-        wanted = {name: number for name, number in given.items() if number is not None}
+        given: dict[str, int | str | None] = {
+            "max_map_keys": max_map_keys,
+            "perf_rb_pages": buffer_pages,
+            "max_strlen": text_bytes,
+            "str_trunc_trailer": '""' if text_bytes is not None and self.version >= (0, 23, 0) else None,
+        }
+        wanted = {name: value for name, value in given.items() if value is not None}
         if not wanted:
             return "", {}
         if self.version >= (0, 20, 0):
-            return "config = { " + "".join(
-                f"{name} = {number}; " for name, number in wanted.items()
-            ) + "} ", {}
-        return "", self.variables(max_map_keys=max_map_keys, buffer_pages=buffer_pages)
+            return "config = { " + "".join(f"{name} = {value}; " for name, value in wanted.items()) + "} ", {}
+        return "", self.variables(max_map_keys=max_map_keys, buffer_pages=buffer_pages, text_bytes=text_bytes)
 
     def arguments(
         self,

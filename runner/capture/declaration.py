@@ -16,6 +16,10 @@ KeyType = Literal[
 """`integer` is signed. `socket`, a socket's inode, is a program's alone: the capture has its owner. `enum` is
 a value of a kernel enumeration by its name, `ksym` a kernel address by the function that it is in."""
 
+FieldType = Literal[KeyType, "text", "path", "arguments", "errno"]
+"""What a field of an event can be besides what a key can: a text of any length, the path of a file, the words
+of a command line, an error by its name (`null` where there was none)."""
+
 Unit = Literal[
     "packets", "segments", "switches", "calls", "events", "samples", "requests", "ns", "us", "ms", "seconds",
     "bytes", "pages", "sectors", "ratio", "processes", "connections", "periods", "rules", "none",
@@ -23,6 +27,11 @@ Unit = Literal[
 
 COMM_BYTES = 16
 """TASK_COMM_LEN of include/linux/sched.h: 15 bytes of name and a NUL."""
+
+EVENT_MARK = 4072930817
+"""The first number of a tuple that is an event, and PIECE_MARK of one that is a piece of it."""
+
+PIECE_MARK = 4072930818
 
 WORD_BYTES = 8
 STACK_DEPTH = 127
@@ -105,6 +114,9 @@ class TableDeclaration:
     buckets: Buckets | None = None
     interval_ns: int | None = None
 
+    events_of: str | None = None
+    """This table counts the events of that name, whether they arrive or not."""
+
     @property
     def socket_column(self) -> str | None:
         """Return the key that carries the socket of rows whose owner no probe saw."""
@@ -117,3 +129,29 @@ class TableDeclaration:
         A histogram's bucket; a time series' interval; of an extreme the top bit (see `extremes.py`).
         """
         return 1 if self.kind in ("histogram", "time-series", "min", "max") else 0
+
+
+@dataclass(frozen=True, slots=True)
+class FieldDeclaration:
+    """One field of an event.
+
+    :param key: How it travels, where it does as a key of a table.
+    """
+
+    name: str
+    type: FieldType
+    unit: Unit | None = None
+    key: KeyDeclaration | None = None
+
+    @property
+    def parts(self) -> int:
+        """Return how many parts of what is printed carry this field."""
+        return self.key.parts if self.key is not None else 1
+
+
+@dataclass(frozen=True, slots=True)
+class EventDeclaration:
+    """Something that is reported as it happens."""
+
+    name: str
+    fields: tuple[FieldDeclaration, ...]

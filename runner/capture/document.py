@@ -134,6 +134,8 @@ class Table(TypedDict):
     until: NotRequired[str]
     total_of: NotRequired[str]
     """This table counts what the named one counts, without keys."""
+    events_of: NotRequired[str]
+    """This table counts the events of that name."""
     unfollowed_of: NotRequired[str]
     """This table counts events that the named one misses, for a map of the program had no room."""
     keys: list[KeyColumn]
@@ -260,9 +262,15 @@ class Event(TypedDict):
     """One event that a recipe reports as it happens."""
 
     name: str
-    time_seconds: NotRequired[float | None]
-    """Since `attached_at`."""
+    time: str | None
+    """When it happened (UTC, RFC 3339)."""
+    time_seconds: float | None
+    """Since `attached_at`; the first probes were attached up to 50 ms earlier."""
     fields: dict[str, Any]
+    cut: NotRequired[list[str]]
+    """Fields that are longer than what is kept of them."""
+    damaged: NotRequired[list[str]]
+    """Fields of which a part was lost on its way: they are `null`."""
 
 
 class Message(TypedDict):

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from runner.capture.document import (
         Capture,
         Companion,
+        Event,
         Host,
         Message,
         Overhead,
@@ -45,6 +46,7 @@ def new_capture(
     window: Window = NEVER,
     overhead: Overhead | None = None,
     companions: list[Companion] | None = None,
+    events: list[Event] | None = None,
 ) -> Capture:
     """Return a capture of one run with an id of its own, graded by its problems."""
     identity = new_id()
@@ -61,7 +63,7 @@ def new_capture(
         "quality": {"grade": grade(problems), "problems": problems},
         "overhead": overhead,
         "tables": tables,
-        "events": [],
+        "events": events or [],
         "messages": messages,
         "companions": companions or [],
     }

@@ -52,6 +52,14 @@ RULES: dict[str, Rule] = {
         "degraded", "what bpftrace wanted to print found no room in its buffer; maps are not concerned",
         "things to print that were lost, at least", "give the buffer more room with --buffer-pages",
     ),
+    "events-missing": Rule(
+        "degraded", "events that the program counted did not arrive: there was no room for them", "events",
+        "give the buffer more room with --buffer-pages, or narrow the run with a filter (--comm, --pid)",
+    ),
+    "events-damaged": Rule(
+        "degraded", "of events parts were lost on their way: those fields are null, and marked", "events",
+        "give the buffer more room with --buffer-pages",
+    ),
     "rows-damaged": Rule(
         "degraded", "a key came out of bpftrace damaged and could not be recovered; the row is marked",
         "rows", "give the buffer more room with --buffer-pages",

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from runner.bpftrace.elevation import Elevation
-    from runner.capture.document import Capture
+    from runner.capture.document import Capture, Event
     from runner.cli.output import Destination
     from runner.interrupts import Interrupts
     from runner.outcome import Outcome
@@ -91,7 +91,7 @@ def _common_options(
         typer.Option(
             "-f",
             "--format",
-            help="auto: a table on a terminal, JSON elsewhere; jsonl: a line for each window, as it comes.",
+            help="auto: a table on a terminal, JSON elsewhere; jsonl: events and windows as they come.",
         ),
     ] = Format.AUTO,
     interval: Annotated[
@@ -234,10 +234,12 @@ def _run(
         for name in absent_names(values.get("comm", ())) if workload is None else ():
             say(f"note: no process is called {name!r} now")
         printer = None
-        if window_ms is not None:
-            from runner.cli.window_printer import WindowPrinter
+        if window_ms is not None or loaded.recipe.events:
+            from runner.cli.live_printer import LivePrinter
 
-            printer = WindowPrinter(form.value, destination)
+            printer = LivePrinter(form.value, destination, plan, has_windows=window_ms is not None)
+            if window_ms is None and not printer.prints_events:
+                printer = None
         outcome = _trace(
             plan,
             seconds,
@@ -249,18 +251,19 @@ def _run(
             elevation,
             overhead.value,
             (window_ms, printer.window, most) if window_ms is not None and printer is not None else None,
+            printer.event if printer is not None and printer.prints_events else None,
+            is_recorded=recording is not None,
         )
         interrupts.raise_from_now_on()
         capture = _decode(outcome)
-        if printer is not None:
-            printer.end(capture)
-            finish(capture)
-            return
         if recording is not None:
             from runner.replay import encode_outcome
 
             recording.write(encode_outcome(outcome))
-        print_capture(capture, form, destination)
+        if printer is not None:
+            printer.end(capture)
+        else:
+            print_capture(capture, form, destination)
     finish(capture)
 
 
@@ -306,13 +309,16 @@ def _trace(
     elevation: Elevation | None,
     extent: Extent,
     windows: tuple[int, Callable[[Capture], None], int | None] | None,
+    on_event: Callable[[Event], None] | None,
+    *,
+    is_recorded: bool,
 ) -> Outcome:
     from contextlib import nullcontext
 
     from runner.cli.progress import progress_for_stderr
     from runner.run import Windows, execute
 
-    bar = progress_for_stderr(seconds) if windows is None else None
+    bar = progress_for_stderr(seconds) if windows is None and on_event is None else None
     with bar or nullcontext():
         return execute(
             plan,
@@ -327,6 +333,8 @@ def _trace(
             watcher=bar,
             watch_events=bar is not None,
             windows=Windows(*windows) if windows is not None else None,
+            on_event=on_event,
+            is_recorded=is_recorded,
         )
 
 

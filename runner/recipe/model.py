@@ -19,6 +19,9 @@ from runner.capture.declaration import (
     COMM_BYTES,
     STACK_DEPTH,
     WORD_BYTES,
+    EventDeclaration,
+    FieldDeclaration,
+    FieldType,
     KernelEnum,
     KeyDeclaration,
     KeyType,
@@ -253,6 +256,8 @@ class Output(_Strict):
     total_of: Name | None = None
     unfollowed_of: Name | None = None
     """This table counts events that the named one misses, for a scratch map had no room to follow them."""
+    events_of: Name | None = None
+    """This table counts the events of that name: some that are printed may not arrive."""
     unsigned: bool = False
     """The values are unsigned 64-bit integers."""
     bits: Annotated[int, Field(ge=0, le=5)] | None = None
@@ -310,10 +315,63 @@ class Output(_Strict):
             keys=tuple(key.declaration() for key in self.keys),
             total_of=self.total_of,
             unfollowed_of=self.unfollowed_of,
+            events_of=self.events_of,
             unsigned=self.unsigned,
             buckets=self._buckets(),
             interval_ns=None if self.interval_ms is None else self.interval_ms * 1_000_000,
         )
+
+
+class EventField(_Strict):
+    """One field of an event."""
+
+    name: Name
+    type: FieldType
+    unit: Unit | None = None
+    enum: Enumeration | None = None
+    bytes: Annotated[int, Field(ge=WORD_BYTES, le=8 * WORD_BYTES, multiple_of=WORD_BYTES)] | None = None
+    """Of a string: how many of its bytes are kept."""
+    description: Text | None = None
+
+    @model_validator(mode="after")
+    def _type_is_one_of_events(self) -> Self:
+        if self.type in ("socket", "ksym", "kernel-stack", "user-stack"):
+            raise ValueError(f"an event has no {self.type}")
+        self.key()
+        return self
+
+    def key(self) -> Key | None:
+        """Return the key of a table that travels in the same way, where there is one."""
+        if self.type in ("text", "path", "arguments", "errno"):
+            return None
+        return Key(name=self.name, type=self.type, bytes=self.bytes, enum=self.enum)
+
+    def declaration(self) -> FieldDeclaration:
+        """Return what the decoder needs to know."""
+        key = self.key()
+        return FieldDeclaration(self.name, self.type, self.unit, None if key is None else key.declaration())
+
+
+class Event(_Strict):
+    """Something that the program reports as it happens, in a line of its own."""
+
+    name: Name
+    fields: Annotated[tuple[EventField, ...], Field(min_length=1)]
+    description: Text
+
+    @model_validator(mode="after")
+    def _fields_fit(self) -> Self:
+        names = [field.name for field in self.fields]
+        if len(set(names)) < len(names):
+            raise ValueError("two fields have one name")
+        if sum(field.type == "text" for field in self.fields) > 1:
+            # Programs of bpftrace up to 0.22 have 512 bytes for all that they print at once.
+            raise ValueError("an event has one text at most")
+        return self
+
+    def declaration(self) -> EventDeclaration:
+        """Return what the decoder needs to know."""
+        return EventDeclaration(self.name, tuple(field.declaration() for field in self.fields))
 
 
 class PrimaryOutcome(_Strict):
@@ -380,6 +438,7 @@ class Recipe(_Strict):
     """What the template may ask of the host: `has("name")`."""
     variants: Annotated[tuple[Variant, ...], Field(min_length=1)]
     outputs: Annotated[tuple[Output, ...], Field(min_length=1)]
+    events: tuple[Event, ...] = ()
     scratch_maps: tuple[MapName, ...] = ()
     """Maps that the program keeps for itself; they are cleared, not reported."""
     max_map_keys: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
@@ -408,6 +467,11 @@ class Recipe(_Strict):
                 raise ValueError(f"output {output.name}: total_of names another output; a count without keys")
             if tables[output.total_of].kind not in ("count", "histogram", "stats"):
                 raise ValueError(f"output {output.name}: {output.total_of} does not count events")
+        counted = sorted(output.events_of for output in self.outputs if output.events_of is not None)
+        if counted != sorted(event.name for event in self.events):
+            raise ValueError("events: each has one output that counts it (events_of), and no output another")
+        if any(output.events_of and (output.keys or output.kind != "count") for output in self.outputs):
+            raise ValueError("events_of: such an output is a count without keys")
         if self.primary.table not in tables:
             raise ValueError(f"primary: no output is called {self.primary.table}")
         if self.progress is not None and (self.progress not in tables or tables[self.progress].keys):
@@ -428,6 +492,7 @@ class Recipe(_Strict):
             ("maps", [output.map for output in self.outputs] + list(self.scratch_maps)),
             ("parameters", [parameter.name for parameter in self.parameters] + list(TARGET_FILTERS)),
             ("variants", [variant.id for variant in self.variants]),
+            ("events", [event.name for event in self.events]),
         ):
             twice = {name for name in names if names.count(name) > 1}
             if twice:
@@ -441,8 +506,14 @@ class Recipe(_Strict):
 
     def enums(self) -> tuple[Enumeration, ...]:
         """Return the enumerations whose names the kernel is asked for."""
-        keys = [key for output in self.outputs for key in output.keys]
+        keys: list[Key | EventField] = [key for output in self.outputs for key in output.keys]
+        keys += [field for event in self.events for field in event.fields]
         return tuple({key.enum.member: key.enum for key in keys if key.enum is not None}.values())
+
+    @property
+    def prints_texts(self) -> bool:
+        """Whether its events have texts whose length is not known beforehand."""
+        return any(field.type in ("text", "path") for event in self.events for field in event.fields)
 
     def map_names(self) -> frozenset[str]:
         """Return every map that the program may use."""

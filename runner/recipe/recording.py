@@ -68,7 +68,7 @@ class Recorder:
             own = ", ".join(sorted(expected)) or "none"
             raise MistakenRecord(f"record({table!r}): it has no key {', '.join(wrong)}; its keys are {own}")
         parts = [
-            part for key in declaration.keys for part in _key_parts(declaration, key, keys.get(key.name))
+            part for key in declaration.keys for part in key_parts(declaration.name, key, keys.get(key.name))
         ]
         number = None if value is None else _number(table, value, "the value")
         lines = list(_statements(declaration, number, parts))
@@ -84,7 +84,7 @@ def taken_stack(kind: KeyType, depth: int) -> str:
     return f"{'kstack' if kind == 'kernel-stack' else 'ustack'}(perf, {depth})"
 
 
-def _code(table: str, text: Any) -> str:
+def code_of(table: str, text: Any) -> str:
     if isinstance(text, Undefined):
         raise MistakenRecord(f"record({table!r}): an expression is not in quotes, and so is no text")
     if type(text) is not str and not isinstance(text, Markup):
@@ -108,38 +108,41 @@ def _number(table: str, expression: Any, what: str) -> str:
 
     :raises MistakenRecord: It is none.
     """
-    code = _code(table, expression)
+    code = code_of(table, expression)
     if _COMPARISON.search(code) and "?" not in code:
         raise MistakenRecord(f"record({table!r}): {what} is a comparison, not a number: ({code} ? 1 : 0)")
     return code
 
 
-def _key_parts(table: TableDeclaration, key: KeyDeclaration, given: Any) -> Sequence[str]:
+def key_parts(table: str, key: KeyDeclaration, given: Any) -> Sequence[str]:
+    """Return the expressions of the integers, addresses and stacks that carry a key.
+
+    :param given: What a template says of it.
+    :raises MistakenRecord: That is nothing that such a key can be.
+    """
     if key.is_stack:
-        return [taken_stack(key.type, key.depth) if given is None else _code(table.name, given)]
+        return [taken_stack(key.type, key.depth) if given is None else code_of(table, given)]
     if key.words:
         if isinstance(given, list | tuple):
-            words = [_code(table.name, word) for word in given]
+            words = [code_of(table, word) for word in given]
         else:
-            name = _code(table.name, given)
+            name = code_of(table, given)
             if not _VARIABLE.fullmatch(name):
                 raise MistakenRecord(
-                    f"record({table.name!r}): {key.name} is a text: read it with include/words.bt.j2 "
+                    f"record({table!r}): {key.name} is a text: read it with include/words.bt.j2 "
                     f'({{{{ words.read_leader("$leader") }}}}), then {key.name}="$leader"'
                 )
             words = [f"{name}_{place}" for place in range(key.words)]
         if len(words) != key.words:
-            raise MistakenRecord(
-                f"record({table.name!r}): {key.name} has {key.words} words, not {len(words)}"
-            )
+            raise MistakenRecord(f"record({table!r}): {key.name} has {key.words} words, not {len(words)}")
         return [f"(uint64)({word})" for word in words]
     if key.type == "ip":
-        return [_code(table.name, given)]
+        return [code_of(table, given)]
     if key.type == "ksym":
-        return [f"ksym((uint64)({_code(table.name, given)}))"]
+        return [f"ksym((uint64)({code_of(table, given)}))"]
     if key.type == "boolean":
-        return [f"(uint64)(({_code(table.name, given)}) ? 1 : 0)"]
-    expression = _number(table.name, given, f"the key {key.name}")
+        return [f"(uint64)(({code_of(table, given)}) ? 1 : 0)"]
+    expression = _number(table, given, f"the key {key.name}")
     return [_wide(expression, "int64" if key.type in ("integer", "enum") else "uint64")]
 
 

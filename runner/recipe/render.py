@@ -15,6 +15,7 @@ from runner.capture.declaration import STACK_DEPTH
 from runner.errors import HostRefused
 from runner.recipe.bounds import TooMuch, bounded
 from runner.recipe.catalogue import data_dir
+from runner.recipe.emitting import Emitter
 from runner.recipe.finding import Finding, RecipeRefused
 from runner.recipe.parameters import Number
 from runner.recipe.program_rules import (
@@ -291,11 +292,12 @@ def _context(
         group: {name.replace("-", "_"): Condition(values.get(name, ()), byteorder) for name in members}
         for group, members in groups.items()
     }
-    recorder = Recorder(output.declaration() for output in recipe.outputs)
+    tables = [output.declaration() for output in recipe.outputs]
     return {
         **conditions,
         "has": has,
-        "record": recorder,
+        "record": Recorder(tables),
+        "emit": Emitter((event.declaration() for event in recipe.events), tables),
         "variant": variant,
         "byteorder": byteorder,
         "kernel_stack": _code(taken_stack("kernel-stack", STACK_DEPTH)),

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from runner.report.amounts import amount, is_time, quantity
 from runner.report.companions import format_companions
+from runner.report.events import format_events
 from runner.report.histogram import format_histogram
 from runner.report.overhead import format_overhead
 from runner.report.words import printable, readable
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from runner.capture.declaration import Unit
     from runner.capture.document import (
         Capture,
+        Event,
         Frame,
         KeyColumn,
         KeyValue,
@@ -71,8 +73,10 @@ def format_capture(capture: Capture, *, in_color: bool) -> str:
     console.print(_heading(capture), soft_wrap=True)
     totals = _totals(capture)
     for table in capture["tables"]:
-        if table.get("total_of") not in totals and not _is_nothing_lost(table):
+        if table.get("total_of") not in totals and not _is_of_no_interest(table):
             console.print(*_drawn(table, totals), sep="\n")
+    if capture.get("events"):
+        console.print(*_events(capture["events"]), sep="\n", soft_wrap=True)
     _print_ending(console, capture)
     return _text_of(console)
 
@@ -82,6 +86,13 @@ def format_ending(capture: Capture, *, in_color: bool) -> str:
     console = _console(in_color=in_color)
     _print_ending(console, capture)
     return _text_of(console)
+
+
+def _events(events: Sequence[Event]) -> Iterator[Text]:
+    yield Text(f"\nevents: {len(events)}")
+    if len(events) > MOST_ROWS:
+        yield Text(f"… {len(events) - MOST_ROWS} before these; the JSON has them", style="dim")
+    yield Text(format_events(events[-MOST_ROWS:]))
 
 
 def _console(*, in_color: bool) -> Console:
@@ -164,10 +175,10 @@ def _heading(capture: Capture) -> Text:
     return text.append(grade, style={"usable": "green", "degraded": "yellow", "void": "bold red"}[grade])
 
 
-def _is_nothing_lost(table: Table) -> bool:
-    """Whether a table counts what another one misses, and that is nothing."""
+def _is_of_no_interest(table: Table) -> bool:
+    """Whether a table counts what another one misses, and that is nothing, or events that are shown."""
     rows: Sequence[Any] = table["rows"]
-    return "unfollowed_of" in table and not any(row["value"] for row in rows)
+    return "events_of" in table or ("unfollowed_of" in table and not any(row["value"] for row in rows))
 
 
 def _totals(capture: Capture) -> dict[str, int]:

@@ -19,8 +19,9 @@ class Run:
         there, or bpftrace lost the first of a row.
     """
 
-    def __init__(self, capture: dict[str, Any]) -> None:
+    def __init__(self, capture: dict[str, Any], said: str = "") -> None:
         self.capture = capture
+        self._said = said
         self.tables = {table["name"]: table["rows"] for table in capture["tables"]}
         problems = {problem["code"]: problem for problem in capture["quality"]["problems"]}
         self.missed = sum(problems[code]["count"] for code in MISSING if code in problems)
@@ -33,6 +34,16 @@ class Run:
             for row in self.tables[table]
             if all(row["key"][name] == value for name, value in wanted.items())
         ]
+
+    def answers(self) -> list[Any]:
+        """Return what the loads that the command asked say of their work (`load.py`)."""
+        (line,) = (line for line in self._said.splitlines() if line.startswith("["))
+        answers: list[Any] = json.loads(line)
+        return answers
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """Return the events of that name."""
+        return [event for event in self.capture["events"] if event["name"] == name]
 
     def agrees(self, ours: int, independent: int) -> bool:
         """Whether two counts of events are equal, but for those that the capture itself says it missed."""
@@ -88,7 +99,6 @@ def run_recipe(
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    # What the command printed stands before the capture.
-    run = Run(json.loads(done.stdout[done.stdout.index('{\n  "schema"') :]))
+    run = Run(json.loads(done.stdout), done.stderr)
     assert run.problems <= set(allowed), run.capture["quality"]
     return run

@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import json
 import os
+import platform
 import socket
 import subprocess
 import sys
@@ -79,7 +80,108 @@ def _read(seconds: str) -> int:
     return total
 
 
-WORK: dict[str, Callable[..., Any]] = {"switches": _switches, "spin": _spin, "sleep": _sleep, "read": _read}
+def _opens(times: str, folder: str) -> dict[str, int]:
+    """Open a file in a folder so often in each way that this machine has, and as often one that is not there.
+
+    Return how many opens succeeded and how many failed.
+    """
+    done = {"succeeded": 0, "failed": 0}
+    for name in ("here", "not here"):
+        path = f"{folder}/{name}".encode()
+        for _ in range(int(times)):
+            for way in _WAYS_TO_OPEN:
+                # To create it would make it be there.
+                if name == "not here" and way is _creat:
+                    continue
+                descriptor = way(path)
+                done["failed" if descriptor < 0 else "succeeded"] += 1
+                if descriptor >= 0:
+                    os.close(descriptor)
+    return done
+
+
+_AT_FDCWD = -100
+_OPENAT2 = 437
+_X86_OPEN, _X86_CREAT = 2, 85
+
+
+def _openat(path: bytes) -> int:
+    return int(_LIBC.openat(_AT_FDCWD, path, os.O_RDONLY))
+
+
+def _openat2(path: bytes) -> int:
+    how = (ctypes.c_uint64 * 3)()
+    return int(_LIBC.syscall(_OPENAT2, _AT_FDCWD, path, how, ctypes.c_size_t(ctypes.sizeof(how))))
+
+
+def _open(path: bytes) -> int:
+    return int(_LIBC.syscall(_X86_OPEN, path, os.O_RDONLY))
+
+
+def _creat(path: bytes) -> int:
+    return int(_LIBC.syscall(_X86_CREAT, path, 0o600))
+
+
+_WAYS_TO_OPEN = [_openat, _openat2, *([_open, _creat] if platform.machine() == "x86_64" else [])]
+
+
+def _forks(processes: str, threads: str) -> list[int]:
+    """Create processes that end at once, and threads; return how many of each."""
+    for _ in range(int(processes)):
+        child_pid = os.fork()
+        if child_pid == 0:
+            os._exit(0)
+        os.waitpid(child_pid, 0)
+    for _ in range(int(threads)):
+        thread = threading.Thread(target=int)
+        thread.start()
+        thread.join()
+    return [int(processes), int(threads)]
+
+
+def _reads(path: str, big: str, small: str) -> list[int]:
+    """Read a whole file so often, and a little of it so often; return how long each call took, in nanoseconds."""
+    taken = []
+    descriptor = os.open(path, os.O_RDONLY)
+    whole = os.fstat(descriptor).st_size
+    # Of one buffer whose pages are there: what is measured is the call.
+    buffer = ctypes.create_string_buffer(b"x" * whole, whole + 1)
+    for size in [whole] * int(big) + [100] * int(small):
+        before = time.monotonic_ns()
+        _LIBC.pread64(descriptor, buffer, ctypes.c_size_t(size), ctypes.c_int64(0))
+        taken.append(time.monotonic_ns() - before)
+    os.close(descriptor)
+    return taken
+
+
+def _starts(times: str, program: str) -> list[int]:
+    """Start a program so often, and as often one that is not there; return how many starts succeeded, and failed."""
+    done = [0, 0]
+    for path in (program, f"{program}.not"):
+        for _ in range(int(times)):
+            try:
+                child_pid = os.posix_spawn(path, START_ARGUMENTS, {"SECRET": "not in the command line"})
+            except FileNotFoundError:
+                done[1] += 1
+            else:
+                os.waitpid(child_pid, 0)
+                done[0] += 1
+    return done
+
+
+START_ARGUMENTS = [b"name", b"a b", b"", b"new\nline", b"\xff", b"'quoted'", b"x" * 100]
+"""The command line of what `starts` starts."""
+
+WORK: dict[str, Callable[..., Any]] = {
+    "switches": _switches,
+    "spin": _spin,
+    "sleep": _sleep,
+    "read": _read,
+    "opens": _opens,
+    "forks": _forks,
+    "reads": _reads,
+    "starts": _starts,
+}
 
 
 def serve(name: str, path: str) -> None:

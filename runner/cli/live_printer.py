@@ -1,4 +1,4 @@
-"""Prints the windows of a run as they come, and at its end what is to be said of all of it."""
+"""Prints windows and events of a run as they come, and at its end what is to be said of all of it."""
 
 from __future__ import annotations
 
@@ -8,29 +8,59 @@ from typing import TYPE_CHECKING
 from runner.cli.output import print_text
 
 if TYPE_CHECKING:
-    from runner.capture.document import Capture
+    from runner.capture.document import Capture, Event
     from runner.cli.output import Destination
+    from runner.plan import Plan
+    from runner.report.events import EventColumns
 
 
-class WindowPrinter:
+class LivePrinter:
     """Tables and lines of JSON go out at once; as a JSON array or into a file, all of them at the end."""
 
-    def __init__(self, form: str, destination: Destination) -> None:
+    def __init__(self, form: str, destination: Destination, plan: Plan, *, has_windows: bool) -> None:
         """Print nothing yet.
 
         :param form: `auto`, `table`, `json` or `jsonl`.
+        :param has_windows: The run is cut into windows.
         """
         self._on_terminal = destination.path is None and sys.stdout.isatty()
         self._is_table = form == "table" or (form == "auto" and self._on_terminal)
         self._is_line = form == "jsonl"
         self._destination = destination
+        self._plan = plan
+        self._has_windows = has_windows
         self._windows: list[Capture] = []
+        self._events: list[Event] = []
+        self._columns: EventColumns | None = None
+        self._is_headed = False
         # A table into a file of JSON: the file is JSON, and the table is on stdout.
         path = destination.path
         self._is_both = form == "table" and path is not None and path.suffix == ".json"
 
+    @property
+    def prints_events(self) -> bool:
+        """Whether events are to be handed to it as they come, and not at the end."""
+        has_events = bool(self._plan.loaded.recipe.events)
+        is_at_once = self._destination.path is None and (self._is_table or self._is_line)
+        return has_events and (is_at_once or self._has_windows)
+
+    def event(self, event: Event) -> None:
+        """Take an event that has just come."""
+        if self._is_both:
+            print_text(self._row(event))
+        if self._destination.path is not None or not (self._is_table or self._is_line):
+            self._events.append(event)
+        elif self._is_line:
+            from runner.report.events import event_line
+
+            self._destination.write_pieces([event_line(event, self._plan.loaded.recipe.id)])
+        else:
+            self._destination.write_pieces([self._row(event).encode()])
+
     def window(self, capture: Capture) -> None:
         """Take a window that is over."""
+        capture["events"], self._events = self._events, []
+        self._is_headed = False
         if self._is_both:
             print_text(self._shown(capture).decode())
         if self._destination.path is not None or not (self._is_table or self._is_line):
@@ -46,6 +76,9 @@ class WindowPrinter:
         from runner.capture.encode import encode_captures
         from runner.report.terminal import format_ending
 
+        if not self._has_windows:
+            self._destination.write_pieces([b"\n" if self._is_headed else b"", self._shown(whole)])
+            return
         for window in self._windows:
             window["quality"] = whole["quality"]
         if self._is_both:
@@ -58,6 +91,15 @@ class WindowPrinter:
             self._destination.write_pieces([*map(self._shown, self._windows), ending])
         else:
             self._destination.write(encode_captures(self._windows))
+
+    def _row(self, event: Event) -> str:
+        from runner.report.events import EventColumns
+
+        if self._columns is None:
+            self._columns = EventColumns(each.declaration() for each in self._plan.loaded.recipe.events)
+        head = "" if self._is_headed else self._columns.head()
+        self._is_headed = True
+        return head + self._columns.row(event)
 
     def _shown(self, capture: Capture) -> bytes:
         from runner.capture.stream import encode_line
