@@ -114,6 +114,7 @@ def execute(
         declarations,
         spared=frozenset(probe.rpartition(":")[2] for probe in recipe.bookkeeping),
         is_meant=is_wanted_by(plan.values) if plan.values.get("pid") or plan.values.get("comm") else None,
+        targets=tuple(int(value.json()) for value in plan.values.get("pid", ())),  # type: ignore[arg-type]
     )
     traced = trace(
         job,

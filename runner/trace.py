@@ -20,6 +20,7 @@ from runner.host import kernel, processes
 from runner.host.bpf import probe_names
 from runner.interrupts import Interrupts
 from runner.overhead import Meter
+from runner.targets import TargetWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
 
 LIMIT_SPARE_SECONDS = 10
 """How long after the end of the window bpftrace ends itself, where the runner does not end it."""
+
+
+TARGETS_ENDED = "targets ended"
+"""The reason that a waiting is woken with where there is nothing left to measure."""
 
 
 class Watcher:
@@ -80,6 +85,8 @@ class Job:
     prints_maps: bool = True
     """The maps are printed at the end, the mark of the end among them."""
     is_meant: Callable[[Holder], bool] | None = None
+    targets: tuple[int, ...] = ()
+    """Processes whose end is the end of the window."""
 
     def is_whole(self, recording: Recording) -> bool:
         """Whether bpftrace came to its end."""
@@ -136,6 +143,7 @@ def trace(
     with (
         nullcontext(interrupts) if interrupts else Interrupts() as signals,
         Session(job.framed, launch, on_line=on_line) as session,
+        TargetWatch(job.targets if workload is None else (), lambda: session.wake(TARGETS_ENDED)) as targets,
     ):
         signals.wake_up(session.wake)
         sockets.look()
@@ -156,6 +164,7 @@ def trace(
             busy_before = kernel.busy_seconds()
             meter.start()
             beside.begin()
+            targets.begin()
             if workload is not None:
                 workload.start(lambda: session.wake("workload"))
             reason = session.wait(duration_seconds)
@@ -232,6 +241,8 @@ def _ending(reason: str, recording: Recording, job: Job) -> tuple[EndedBy, list[
     match reason:
         case "timeout":
             return "duration", []
+        case _ if reason == TARGETS_ENDED:
+            return "target", []
         case "workload":
             return "workload", []
         case "flood":

@@ -10,6 +10,7 @@ LOWER = {"errors", "capture", "recipe", "host", "bpftrace", "workload", "plan", 
 LOWER |= {
     "outcome",
     "events",
+    "targets",
     "overhead",
     "interrupts",
     "decode",
@@ -47,7 +48,9 @@ MAY_IMPORT = {
         "events",
     },
     "events": {"errors", "capture", "bpftrace", "plan"},
+    "targets": set(),
     "trace": {
+        "targets",
         "errors",
         "capture",
         "host",

@@ -12,8 +12,8 @@ from typing_extensions import TypedDict
 from runner.capture.declaration import KeyType, Kind, Unit
 
 Grade = Literal["usable", "degraded", "void"]
-EndedBy = Literal["duration", "workload", "interrupt", "limit", "crash", "script"]
-"""`script`: a foreign script called exit()."""
+EndedBy = Literal["duration", "workload", "interrupt", "limit", "crash", "script", "target"]
+"""`script`: a foreign script called exit(); `target`: the processes that were asked for (--pid) had ended."""
 
 
 class TextBytes(TypedDict):

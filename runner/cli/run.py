@@ -381,6 +381,8 @@ def finish(capture: Capture) -> None:
     from runner.errors import TraceFailed, WorkloadFailed
 
     window = capture["window"]
+    if window["ended_by"] == "target":
+        say("note: the run ended before its time, for there is no process left that it was asked for")
     if capture["quality"]["grade"] == "degraded":
         for problem in capture["quality"]["problems"]:
             # That the command failed is said below.

@@ -1,0 +1,79 @@
+"""The processes that a run is asked for: when the last of them has ended there is nothing left to measure."""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    import types
+    from collections.abc import Callable, Iterable
+
+
+class TargetWatch:
+    """Waits in a thread for the end of processes. Use as a context manager."""
+
+    def __init__(self, pids: Iterable[int], on_end: Callable[[], None]) -> None:
+        """Open the processes; none of them can be mistaken for a later one of its number.
+
+        :param pids: Without any, nothing is waited for.
+        :param on_end: Called, from the thread, when all of them have ended.
+        """
+        self._on_end = on_end
+        self._open: set[int] = set()
+        self._thread: threading.Thread | None = None
+        pids = list(pids)
+        if not pids:
+            return
+        for pid in pids:
+            try:
+                self._open.add(os.pidfd_open(pid))
+            except ProcessLookupError:
+                continue
+            except OSError:
+                # A kernel without pidfd_open (before 5.3), or no descriptors: the run ends by its duration.
+                self._close()
+                return
+        self._stop = os.eventfd(0)
+        self._thread = threading.Thread(target=self._wait, name="targets", daemon=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def begin(self) -> None:
+        """Call for the ends that were, and for those that come."""
+        if self._thread is not None:
+            self._thread.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: types.TracebackType | None,
+    ) -> None:
+        if self._thread is not None:
+            if self._thread.is_alive():
+                os.eventfd_write(self._stop, 1)
+                self._thread.join()
+            os.close(self._stop)
+        self._close()
+
+    def _wait(self) -> None:
+        poll = select.poll()
+        for descriptor in (self._stop, *self._open):
+            poll.register(descriptor, select.POLLIN)
+        left = set(self._open)
+        while left:
+            for descriptor, _ in poll.poll():
+                if descriptor == self._stop:
+                    return
+                poll.unregister(descriptor)
+                left.discard(descriptor)
+        self._on_end()
+
+    def _close(self) -> None:
+        for descriptor in self._open:
+            os.close(descriptor)
+        self._open.clear()
