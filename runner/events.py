@@ -41,7 +41,9 @@ class Tally:
 def decoder_of(plan: Plan) -> EventDecoder:
     """Return what decodes the events of a recipe."""
     declarations = [event.declaration() for event in plan.loaded.recipe.events]
-    return EventDecoder(declarations, plan.facts.byteorder, plan.facts.enums, plan.bpftrace.text_bytes)
+    return EventDecoder(
+        declarations, plan.facts.byteorder, plan.facts.enums, plan.facts.arch, plan.bpftrace.text_bytes
+    )
 
 
 def read_events(

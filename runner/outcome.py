@@ -104,6 +104,7 @@ def _capture(outcome: Outcome) -> Capture:
         is_whole,
         recording.time_of,
         plan.facts.enums,
+        plan.facts.arch,
     )
     tables, problems = decode_tables(declarations, messages, context)
     attribute(declarations, tables, outcome.holders, is_wanted_by(plan.values))

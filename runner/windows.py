@@ -76,7 +76,10 @@ class WindowReader:
         self._most = most
         declarations = [output.declaration() for output in plan.loaded.recipe.outputs]
         self._declarations = [each for each in declarations if has_windows(each)]
-        self._context = Context(plan.bpftrace.dialect, plan.facts.byteorder, room, enums=plan.facts.enums)
+        facts = plan.facts
+        self._context = Context(
+            plan.bpftrace.dialect, facts.byteorder, room, enums=facts.enums, arch=facts.arch
+        )
         self._snapshot: _Snapshot | None = None
         self._before: dict[str, Table] = {}
         self._since: dict[str, int] = {}

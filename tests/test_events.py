@@ -135,7 +135,7 @@ def test_a_text_that_fills_its_place_is_cut(release, most):
     events = []
     taker = EventReader(plan_of("file-opens", release), events.append, is_kept=True)
     for size in (most - 1, most):
-        assert taker.take(line(EVENT_MARK, 0, AT, 1, 10, SH, 0, -1, -2, "x" * size), 0) == "kept"
+        assert taker.take(line(EVENT_MARK, 0, AT, 1, 10, SH, 0, -1, 2, "x" * size), 0) == "kept"
     assert [event.get("cut") for event in events] == [None, ["filename"]]
     assert events[0]["fields"]["error"] == "ENOENT"
     assert events[0]["fields"]["fd"] == -1
@@ -152,7 +152,7 @@ def test_bytes_that_are_no_text_are_exact():
 
 
 def test_memory_does_not_grow_with_pieces_whose_event_was_lost():
-    decoder = EventDecoder([], "little", {}, 128)
+    decoder = EventDecoder([], "little", {}, "x86_64", 128)
     for at in range(10_000):
         decoder.take([PIECE_MARK, 0, at, 1, 0, "x"])
     assert len(decoder._pieces) == 4096

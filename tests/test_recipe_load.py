@@ -123,7 +123,7 @@ def test_a_kind_has_its_own_fields(tmp_path, output, message):
         ("{name: remote_address, type: ip, bytes: 16}", "a string, and nothing else, says how many bytes"),
         ("{name: remote_address, type: ip, depth: 3}", "only a stack has a depth"),
         ("{name: remote_address, type: user-stack}", "a user-stack is its last key"),
-        ("{name: remote_address, type: syscall}", "Input should be"),
+        ("{name: remote_address, type: weekday}", "Input should be"),
     ],
 )
 def test_a_key_that_could_not_be_decoded_is_refused(tmp_path, key, message):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from typing import TYPE_CHECKING, Any
 
 from runner.bpftrace.keys import decode_part, signed, unsigned
@@ -56,15 +55,18 @@ class EventDecoder:
         declarations: Sequence[EventDeclaration],
         byteorder: ByteOrder,
         enums: Enums,
+        arch: str,
         text_bytes: int,
     ) -> None:
         """Have seen nothing yet.
 
+        :param arch: Of the host that was traced.
         :param text_bytes: How much of a text is kept, its NUL included.
         """
         self._declarations = declarations
         self._byteorder: ByteOrder = byteorder
         self._enums = enums
+        self._arch = arch
         self._text_bytes = text_bytes
         self._pieces: dict[tuple[int, int, int, int], list[list[Any]]] = {}
 
@@ -100,13 +102,14 @@ class EventDecoder:
         self, event: DecodedEvent, field: FieldDeclaration, parts: list[Any], pieces: list[list[Any]]
     ) -> Any:
         if field.key is not None:
-            return decode_part(field.key, [str(part) for part in parts], self._byteorder, self._enums)
+            if field.type == "error" and int(parts[0]) == 0:
+                return None
+            return decode_part(
+                field.key, [str(part) for part in parts], self._byteorder, self._enums, self._arch
+            )
         match field.type:
             case "text":
                 return self._text(event, field, parts[0])
-            case "errno":
-                number = abs(signed(int(parts[0])))
-                return errno.errorcode.get(number, str(number)) if number else None
             case "path":
                 return self._path(event, field, signed(int(parts[0])), pieces)
             case _:

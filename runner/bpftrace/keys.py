@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from runner.bpftrace.stacks import decode_stack
 from runner.capture.encode import encode_text
+from runner.capture.error_names import error_name
+from runner.capture.syscalls import syscall_name
 from runner.capture.words import words_to_text
 from runner.errors import NotUnderstood
 
@@ -101,11 +103,12 @@ def typed_parts(declaration: TableDeclaration, key: Any, extra: int) -> tuple[Pa
 
 
 def decode_key(
-    declaration: TableDeclaration, parts: Parts, byteorder: ByteOrder, enums: Enums
+    declaration: TableDeclaration, parts: Parts, byteorder: ByteOrder, enums: Enums, arch: str
 ) -> tuple[dict[str, KeyValue], bool]:
     """Return the key, and whether its owner is known.
 
     :param enums: The names of values, by a member of each enumeration.
+    :param arch: Of the host that was traced: system calls have other numbers on each.
     :raises NotUnderstood: A part is not of its declared type.
     """
     columns = list(_columns(declaration, parts))
@@ -113,7 +116,9 @@ def decode_key(
     is_owned = not owners or any(part != "0" for part in owners)
     try:
         return {
-            column.name: decode_part(column, own, byteorder, enums) if is_owned or not column.owner else None
+            column.name: decode_part(column, own, byteorder, enums, arch)
+            if is_owned or not column.owner
+            else None
             for column, own in columns
         }, is_owned
     except ValueError as error:
@@ -135,9 +140,12 @@ def _columns(declaration: TableDeclaration, parts: Parts) -> Iterator[tuple[KeyD
         yield column, list(itertools.islice(left, column.parts))
 
 
-def decode_part(column: KeyDeclaration, parts: Sequence[str], byteorder: ByteOrder, enums: Enums) -> KeyValue:
+def decode_part(
+    column: KeyDeclaration, parts: Sequence[str], byteorder: ByteOrder, enums: Enums, arch: str
+) -> KeyValue:
     """Return what the parts of one key say.
 
+    :param arch: Of the host that was traced.
     :raises ValueError: They are not of its type.
     """
     match column.type:
@@ -159,6 +167,10 @@ def decode_part(column: KeyDeclaration, parts: Sequence[str], byteorder: ByteOrd
         case "enum":
             assert column.enum is not None
             return column.enum.label(signed(int(parts[0])), enums.get(column.enum.member, {}))
+        case "syscall":
+            return syscall_name(unsigned(int(parts[0])), arch)
+        case "error":
+            return error_name(unsigned(int(parts[0])))
         case "ksym":
             return parts[0]
         case "kernel-stack" | "user-stack":

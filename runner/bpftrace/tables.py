@@ -42,6 +42,7 @@ class Context:
     :param is_whole: Whether all maps were printed: only then is an absent count a zero.
     :param enums: The names of values of kernel enumerations.
     :param time_of: The UTC time (RFC 3339) of a reading, in nanoseconds, of the clock behind `nsecs`.
+    :param arch: Of the host that was traced, as `uname -m` says it: system calls have names by it.
     """
 
     dialect: Dialect
@@ -50,6 +51,7 @@ class Context:
     is_whole: bool = True
     time_of: Callable[[int], str] = str
     enums: Enums = field(default_factory=dict)
+    arch: str = ""
 
 
 @dataclass(slots=True)
@@ -179,7 +181,7 @@ def _has_symbols(declaration: TableDeclaration, parts: Parts) -> bool:
 def _groups(declaration: TableDeclaration, cells: Sequence[_Cell], context: Context) -> list[_Group]:
     groups: dict[tuple[bytes, bool, bool], _Group] = {}
     for cell in cells:
-        key, is_owned = decode_key(declaration, cell.parts, context.byteorder, context.enums)
+        key, is_owned = decode_key(declaration, cell.parts, context.byteorder, context.enums, context.arch)
         group = groups.setdefault(
             (identity(key), is_owned, cell.is_damaged), _Group(key, is_owned, cell.is_damaged)
         )

@@ -16,6 +16,7 @@ EXAMPLES: Mapping[str, str] = {
     "duration": "7ms",
     "integer": "7",
     "port": "443",
+    "syscall": "openat",
     "network": "10.0.0.0/9",
     "pid": "1",
     "comm": "nginx*",

@@ -342,7 +342,7 @@ class EventField(_Strict):
 
     def key(self) -> Key | None:
         """Return the key of a table that travels in the same way, where there is one."""
-        if self.type in ("text", "path", "arguments", "errno"):
+        if self.type in ("text", "path", "arguments"):
             return None
         return Key(name=self.name, type=self.type, bytes=self.bytes, enum=self.enum)
 

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from runner.capture.declaration import COMM_BYTES
 from runner.capture.encode import encode_text
+from runner.capture.syscalls import all_syscalls, syscall_numbers
 from runner.capture.words import name_to_words
 from runner.errors import ValueRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from runner.capture.document import TextBytes
     from runner.capture.words import ByteOrder
@@ -67,6 +68,38 @@ class Duration(Number):
     def json(self) -> str:  # type: ignore[override]
         """Return the duration as it was given: `10ms`."""
         return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class SyscallName:
+    """A system call, whatever number a task of the host knows it by.
+
+    :param arch: Of the host, as `uname -m` says it; not known yet where the value is parsed.
+    """
+
+    name: str
+    arch: str = ""
+
+    def on(self, arch: str) -> SyscallName:
+        """Return the call on a host.
+
+        :raises ValueRefused: Hosts of this architecture do not have it.
+        """
+        if not syscall_numbers(self.name, arch):
+            there = [each for each in all_syscalls() if syscall_numbers(each, arch)]
+            raise ValueRefused(
+                f"{self.name}: {arch} has no such system call", hint=_near(self.name, there) or None
+            )
+        return SyscallName(self.name, arch)
+
+    def condition(self, byteorder: ByteOrder, *expressions: str) -> str:  # noqa: ARG002
+        """Return a comparison with the integers that carry the call (see `capture/syscalls.py`)."""
+        numbers = syscall_numbers(self.name, self.arch)
+        return " || ".join(f"{each} == (uint64){number}" for each in expressions for number in numbers)
+
+    def json(self) -> str:
+        """Return the name."""
+        return self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +224,24 @@ def parse_network(text: str) -> Network:
     return Network(network.network_address, network.prefixlen)
 
 
+def parse_syscall(text: str) -> SyscallName:
+    """Parse the name of a system call that Linux has on any architecture."""
+    names = all_syscalls()
+    if text not in names:
+        near = _near(text, names)
+        raise ValueError(f"there is no such system call{near and f'; {near}'}")
+    return SyscallName(text)
+
+
+def _near(name: str, names: Collection[str]) -> str:
+    """Return the question for the names that are nearest to a mistyped one; empty where none is near."""
+    # Nothing else needs it where commands start.
+    import difflib  # noqa: PLC0415
+
+    found = difflib.get_close_matches(name, names, n=3, cutoff=0.7)
+    return f"did you mean {', '.join(found)}?" if found else ""
+
+
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ns|us|ms|s|m)")
 _NANOSECONDS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000}
 LONGEST_NS = 3600 * 1_000_000_000
@@ -240,6 +291,7 @@ PARAMETER_TYPES: Mapping[str, ParameterType] = {
     "duration": ParameterType("DURATION", "10ms, 250us, 1.5s", parse_latency),
     "integer": integer_type(None, None),
     "port": ParameterType("PORT", "1 to 65535", parse_port),
+    "syscall": ParameterType("NAME", "the name of a system call, as in syscalls(2)", parse_syscall),
     "network": ParameterType("ADDRESS", "an IPv4 or IPv6 address or network (CIDR)", parse_network),
 }
 

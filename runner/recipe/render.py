@@ -17,7 +17,7 @@ from runner.recipe.bounds import TooMuch, bounded
 from runner.recipe.catalogue import data_dir
 from runner.recipe.emitting import Emitter
 from runner.recipe.finding import Finding, RecipeRefused
-from runner.recipe.parameters import Number
+from runner.recipe.parameters import Number, SyscallName
 from runner.recipe.program_rules import (
     UNDECLARED_MAP,
     broken_in_program,
@@ -226,7 +226,7 @@ class Renderer:
 
     def _static_findings(self) -> Iterator[Finding]:
         recipe = self._loaded.recipe
-        context = _context(recipe, {}, "little", has=lambda _: False, variant="")
+        context = _context(recipe, {}, "little", "", has=lambda _: False, variant="")
         yield from undefined_names(self.sources, recipe, context)
         outputs = [output.map for output in recipe.outputs]
         for source in self.sources.sources.values():
@@ -240,6 +240,7 @@ class Renderer:
 
         :param values: Parsed values by name, of parameters and of target filters together.
         :raises HostRefused: The host lacks what every variant needs.
+        :raises ValueRefused: A system call was named that the host's architecture does not have.
         :raises RecipeRefused: The template has a mistake that shows only now.
         """
         recipe = self._loaded.recipe
@@ -248,7 +249,7 @@ class Renderer:
         def has(feature: str) -> bool:
             return holds(recipe.features[feature], facts)
 
-        context = _context(recipe, values, facts.byteorder, has=has, variant=variant.id)
+        context = _context(recipe, values, facts.byteorder, facts.arch, has=has, variant=variant.id)
         try:
             with bounded():
                 text = self._template.render(context)
@@ -279,17 +280,24 @@ def _context(
     recipe: Recipe,
     values: Mapping[str, tuple[Value, ...]],
     byteorder: ByteOrder,
+    arch: str,
     *,
     has: Callable[[str], bool],
     variant: str,
 ) -> dict[str, Any]:
-    """Return every name that a recipe's template may use, and what it stands for."""
+    """Return every name that a recipe's template may use, and what it stands for.
+
+    :raises ValueRefused: A system call was named that hosts of this architecture do not have.
+    """
     groups = {
         "params": [parameter.name for parameter in recipe.parameters],
         "target": list(recipe.target.honours),
     }
     conditions = {
-        group: {name.replace("-", "_"): Condition(values.get(name, ()), byteorder) for name in members}
+        group: {
+            name.replace("-", "_"): Condition(_there(values.get(name, ()), arch), byteorder)
+            for name in members
+        }
         for group, members in groups.items()
     }
     tables = [output.declaration() for output in recipe.outputs]
@@ -300,9 +308,15 @@ def _context(
         "emit": Emitter((event.declaration() for event in recipe.events), tables),
         "variant": variant,
         "byteorder": byteorder,
+        "arch": arch,
         "kernel_stack": _code(taken_stack("kernel-stack", STACK_DEPTH)),
         "user_stack": _code(taken_stack("user-stack", STACK_DEPTH)),
     }
+
+
+def _there(values: tuple[Value, ...], arch: str) -> tuple[Value, ...]:
+    """Return values with what they mean on hosts of an architecture."""
+    return tuple(value.on(arch) if isinstance(value, SyscallName) else value for value in values)
 
 
 def render_program(

@@ -23,7 +23,7 @@ _WIDTHS = {
     "integer": 8,
     "unsigned": 10,
     "comm": 16,
-    "errno": 8,
+    "error": 8,
     "boolean": 5,
     "port": 5,
     "device": 8,

@@ -86,10 +86,10 @@ def test_slow_reads_are_those_that_the_load_finds_slow(bpftrace, tmp_path, truth
     assert 0.98 * independent <= total <= independent
     for event in slow:
         assert event["fields"]["path"] == str(path)
-        assert event["fields"]["call"] == 17
+        assert event["fields"]["call"] == "pread64"
         assert event["fields"]["error"] is None
     assert sum(event["fields"]["bytes"] == path.stat().st_size for event in slow) >= 20 - run.missed
-    ours = run.total("latency", "count", call=17)
+    ours = run.total("latency", "count", call="pread64")
     truth("fileslower", "reads in all", what, release, ours, len(taken), "the load")
     assert run.agrees(ours, len(taken))
 
@@ -110,7 +110,7 @@ def test_a_path_goes_over_mount_points(bpftrace, tmp_path, truth):
     paths = [
         event["fields"]["path"]
         for event in run.events("slow")
-        if event["fields"]["call"] == 1 and event["fields"]["bytes"] == 96 << 20
+        if event["fields"]["call"] == "write" and event["fields"]["bytes"] == 96 << 20
     ]
     truth(
         "fileslower", "path", "a file on a tmpfs of another mount namespace", release_of(bpftrace),
