@@ -154,10 +154,13 @@ def test_a_file_without_facts(raw):
 
 def test_the_shell_script_is_sound_and_quotes_what_it_is_given():
     script = facts_script(
-        "x", {"tracepoint:tcp:tcp_probe", "kprobe:tcp_sendmsg"}, {"NET_RX_SOFTIRQ": "irq:softirq_entry"}
+        "x",
+        {"tracepoint:tcp:tcp_probe", "kprobe:tcp_sendmsg", "fexit:inet_recvmsg"},
+        {"NET_RX_SOFTIRQ": "irq:softirq_entry"},
     )
     assert subprocess.run(["sh", "-n"], input=script.encode(), check=False).returncode == 0
     assert "kprobe kprobe tcp_sendmsg" in script
+    assert "fentry fexit inet_recvmsg" in script
     assert "tracepoint tcp tcp_probe" in script
     assert "enum NET_RX_SOFTIRQ irq/softirq_entry" in script
 

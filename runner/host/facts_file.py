@@ -93,6 +93,17 @@ kprobe() {{
     fi
     printf '"%s:%s": %s' "$1" "$2" "$found"
 }}
+# Programs around functions need trampolines, of which the kernel's configuration tells.
+fentry() {{
+    found=null
+    config=$(cat "/boot/config-$(uname -r)" 2>/dev/null || gzip -cd /proc/config.gz 2>/dev/null || true)
+    [ -n "$config" ] || [ "$(uname -m)" != x86_64 ] || config=CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS=y
+    case $btf$(cat /proc/sys/kernel/ftrace_enabled 2>/dev/null)$config in
+        true1*CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS=y*)
+            grep -q "^$2\( \|\$\)" "$tracefs/available_filter_functions" 2>/dev/null && found='[]' || true ;;
+    esac
+    printf '"%s:%s": %s' "$1" "$2" "$found"
+}}
 
 printf '{{"schema": "{schema}", "hostname": "%s", "kernel": "%s", "arch": "%s",\n' \
     "$(uname -n)" "$(uname -r)" "$(uname -m)"
@@ -115,8 +126,8 @@ def facts_script(recipe: str, probes: Iterable[str], enums: Mapping[str, str]) -
     lines = []
     for probe in sorted(probes):
         kind, *rest = probe.split(":")
-        call = ["tracepoint", *rest] if kind == "tracepoint" else ["kprobe", kind, *rest]
-        lines.append(shlex.join(call))
+        looked_for_by = {"tracepoint": ["tracepoint"], "fentry": ["fentry", kind], "fexit": ["fentry", kind]}
+        lines.append(shlex.join([*looked_for_by.get(kind, ["kprobe", kind]), *rest]))
     separator = "\nprintf ',\\n            '\n"
     named = [shlex.join(["enum", each, point.replace(":", "/")]) for each, point in sorted(enums.items())]
     return _SCRIPT.format(

@@ -4,10 +4,15 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from runner.host import btf
+from runner.host import btf, kernel
+from runner.host.btf_types import kernel_types
+from runner.host.families import probe_families
+from runner.host.kernel_config import read_kernel_config
+from runner.host.trials import try_fentry
 
 TRACEFS = (Path("/sys/kernel/tracing"), Path("/sys/kernel/debug/tracing"))
 _KPROBES = Path("/sys/bus/event_source/devices/kprobe")
+"""There only with CONFIG_KPROBE_EVENTS."""
 _FIELD = re.compile(r"^\tfield:.*?(\w+)(?:\[[^\]]*\])?;", re.MULTILINE)
 
 
@@ -25,7 +30,8 @@ def tracefs_root(candidates: Iterable[Path] = TRACEFS) -> Path | None:
 def probe_fields(probe: str, tracefs: Path | None) -> tuple[str, ...] | None:
     """Return the field names of a probe, or None where this kernel does not have it.
 
-    :param probe: `tracepoint:category:name` or `kprobe:function`, without wildcards.
+    :param probe: `tracepoint:category:name`, `kprobe:function` or `fentry:function` (and their returns),
+        without wildcards.
     :param tracefs: Where it is mounted, or None where it may not be read: then of some tracepoints
         the fields are not known, and are missing.
     """
@@ -37,7 +43,9 @@ def probe_fields(probe: str, tracefs: Path | None) -> tuple[str, ...] | None:
                 return btf.tracepoint_fields(name)
             return _tracepoint_fields(tracefs / "events" / category / name / "format")
         case "kprobe" | "kretprobe":
-            return () if _is_traceable(rest, tracefs) else None
+            return () if _KPROBES.exists() and _is_traceable(rest, tracefs) else None
+        case "fentry" | "fexit":
+            return () if _takes_fentry() and _is_traceable(rest, tracefs) and _is_described(rest) else None
         case _:
             raise ValueError(f"no way to look for a probe of kind {kind!r}")
 
@@ -50,10 +58,19 @@ def _tracepoint_fields(description: Path) -> tuple[str, ...] | None:
     return tuple(name for name in _FIELD.findall(text) if not name.startswith("common_"))
 
 
+def _takes_fentry() -> bool:
+    """Whether programs can stand around functions; asked of the kernel itself where we may ask it."""
+    root = Path("/")
+    family = next(each for each in probe_families(root, read_kernel_config(root)) if each.name == "fentry")
+    return family.is_there is not False and (not kernel.is_root() or try_fentry() == 0)
+
+
+def _is_described(function: str) -> bool:
+    types = kernel_types()
+    return types is not None and function in types.functions
+
+
 def _is_traceable(function: str, tracefs: Path | None) -> bool:
-    # It is there only with CONFIG_KPROBE_EVENTS.
-    if not _KPROBES.exists():
-        return False
     try:
         if tracefs is not None:
             with (tracefs / "available_filter_functions").open() as functions:

@@ -9,12 +9,13 @@ from runner.host.facts import HostFacts
 from runner.recipe.render import holds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from runner.recipe.model import Guard, Recipe
 
 MOST_GUARDS = 8
-"""Guards of which every combination is tried; of more, each is tried alone there and alone missing."""
+"""Guards of which every combination is tried; of more, each is tried alone there and alone missing, on hosts
+where each of the variants is the first that can run."""
 
 
 def distinguishable_hosts(recipe: Recipe) -> Iterator[HostFacts]:
@@ -22,7 +23,7 @@ def distinguishable_hosts(recipe: Recipe) -> Iterator[HostFacts]:
     optional = list(
         dict.fromkeys([*recipe.features.values(), *(g for variant in recipe.variants for g in variant.when)])
     )
-    for choice in _choices(len(optional)):
+    for choice in _choices(recipe, optional):
         facts = _host(recipe, optional, choice)
         if facts is not None and any(
             all(holds(guard, facts) for guard in variant.when) for variant in recipe.variants
@@ -36,14 +37,25 @@ def are_all_tried(recipe: Recipe) -> bool:
     return len(guards) <= MOST_GUARDS
 
 
-def _choices(count: int) -> Iterator[tuple[bool, ...]]:
+def _choices(recipe: Recipe, optional: Sequence[Guard]) -> Iterator[tuple[bool, ...]]:
+    """Return answers to all guards."""
+    count = len(optional)
     if count <= MOST_GUARDS:
         yield from itertools.product([False, True], repeat=count)
         return
+    yield from dict.fromkeys(_alone(optional, {}))
+    absent: set[Guard] = set()
+    for variant in recipe.variants:
+        settled = {**dict.fromkeys(absent, False), **dict.fromkeys(variant.when, True)}
+        yield from dict.fromkeys(_alone(optional, settled))
+        absent |= set(variant.when)
+
+
+def _alone(optional: Sequence[Guard], settled: Mapping[Guard, bool]) -> Iterator[tuple[bool, ...]]:
+    """Return answers where all guards that are not settled are alike, or all but one."""
     for rest in (False, True):
-        yield (rest,) * count
-        for place in range(count):
-            yield tuple(rest if each != place else not rest for each in range(count))
+        for different in (None, *(guard for guard in optional if guard not in settled)):
+            yield tuple(settled.get(guard, rest != (guard is different)) for guard in optional)
 
 
 def _host(recipe: Recipe, optional: Sequence[Guard], choice: Sequence[bool]) -> HostFacts | None:

@@ -51,7 +51,9 @@ def _printable(text: str) -> str:
 
 
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True), AfterValidator(_printable)]
-Probe = Annotated[str, StringConstraints(pattern=r"^(tracepoint:\w+:\w+|k(ret)?probe:\w+)$")]
+Probe = Annotated[
+    str, StringConstraints(pattern=r"^(tracepoint:\w+:\w+|k(ret)?probe:\w+|f(entry|exit):\w+)$")
+]
 
 
 def _known_parameter_type(name: str) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from runner.recipe.finding import Finding
     from runner.recipe.lint.subject import Programs
 
-_GUARDED = ("tracepoint", "kprobe", "kretprobe")
+_GUARDED = ("tracepoint", "kprobe", "kretprobe", "fentry", "fexit")
 """Kinds of probes that a guard can ask for."""
 
 
@@ -40,7 +40,8 @@ def probe_unguarded(programs: Programs) -> Iterator[Finding]:
         for probe in probes_of(program.text):
             if is_wildcard(probe) or probe.partition(":")[0] not in _GUARDED:
                 continue
-            names = (probe, probe.replace("kretprobe:", "kprobe:"))
+            # Where a function's entry can be probed, so can its return.
+            names = (probe, probe.replace("kretprobe:", "kprobe:"), probe.replace("fexit:", "fentry:"))
             asked = [name for name in names if name in facts.probes]
             near = probe.partition(":")[2]
             if not asked:
