@@ -99,7 +99,9 @@ def execute(
         scratch_maps=plan.program.scratch_maps,
         row_maps=rows,
         progress_map=progress,
-        snapshot=windows.snapshot(declarations) if windows is not None else None,
+        snapshot=windows.snapshot([each for each in declarations if each.map in plan.program.maps])
+        if windows is not None
+        else None,
         limit_seconds=limit,
     )
     sockets = SocketWatch(declarations)

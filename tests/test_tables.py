@@ -66,6 +66,15 @@ def test_a_name_that_is_not_utf8_keeps_its_bytes():
     assert rows[0]["key"]["comm"] == {"text": "��", "base64": "//4="}
 
 
+def test_calls_whose_return_was_not_seen_degrade_the_result():
+    missed = TableDeclaration("u", "@u", "count", "calls", unreturned_of="t")
+    line_of = '{{"type": "map", "data": {{"@u": {}}}}}'
+    _, problems = decode(line_of.format(3), declarations=(TABLE, missed))
+    assert [(each["code"], each["count"]) for each in problems] == [("returns-missed", 3)]
+    assert problems[0]["detail"].startswith("t: 3 calls were not followed to their return")
+    assert decode(line_of.format(0), declarations=(TABLE, missed))[1] == []
+
+
 def test_nobody_is_unattributed_and_somebody_called_nothing_is_not():
     rows, _ = decode(line([(key(b"", pid=0), 3), (key(b"", pid=9), 2)]))
     assert rows[0] == {

@@ -103,9 +103,12 @@ def decode_tables(
             table["unfollowed_of"] = declaration.unfollowed_of
         if declaration.events_of is not None:
             table["events_of"] = declaration.events_of
+        if declaration.unreturned_of is not None:
+            table["unreturned_of"] = declaration.unreturned_of
         tables.append(table)
         problems += _cuts(declaration, groups, context.byteorder)
     problems += _overflows(declarations, tables, cells_of, messages, context)
+    problems += _unreturned(tables)
     return tables, problems
 
 
@@ -298,6 +301,18 @@ def _cuts(declaration: TableDeclaration, groups: Sequence[_Group], byteorder: By
         yield problem(
             "rows-damaged", damaged, f"{declaration.name}: {damaged} rows lost the spaces of symbols"
         )
+
+
+def _unreturned(tables: Sequence[Any]) -> Iterator[Problem]:
+    for table in tables:
+        missed = sum(row["value"] for row in table["rows"]) if "unreturned_of" in table else 0
+        if missed:
+            yield problem(
+                "returns-missed",
+                missed,
+                f"{table['unreturned_of']}: {missed} calls were not followed to their return, for too many "
+                "were under way at a time",
+            )
 
 
 def _overflows(

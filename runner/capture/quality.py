@@ -98,6 +98,10 @@ RULES: dict[str, Rule] = {
         "degraded", "the kernel left out events that came while another BPF program ran on that processor",
         "events", "end the other BPF programs (bpftool prog show names them)",
     ),
+    "returns-missed": Rule(
+        "degraded", "a kretprobe follows only so many calls to their return at a time; others are missing",
+        "calls that are in no row, at least", "a kernel with BPF trampolines (fentry) sees every return",
+    ),
     "samples-dropped": Rule(
         "degraded", "samples by the clock fell into other BPF programs and were dropped", "samples",
         "end the other BPF programs, or sample at a lower rate",

@@ -260,6 +260,9 @@ class Output(_Strict):
     """This table counts events that the named one misses, for a scratch map had no room to follow them."""
     events_of: Name | None = None
     """This table counts the events of that name: some that are printed may not arrive."""
+    unreturned_of: Name | None = None
+    """This table counts calls that the named one misses, for the kernel did not follow them to their return;
+    a variant that sees every return has no need of it."""
     unsigned: bool = False
     """The values are unsigned 64-bit integers."""
     bits: Annotated[int, Field(ge=0, le=5)] | None = None
@@ -318,6 +321,7 @@ class Output(_Strict):
             total_of=self.total_of,
             unfollowed_of=self.unfollowed_of,
             events_of=self.events_of,
+            unreturned_of=self.unreturned_of,
             unsigned=self.unsigned,
             buckets=self._buckets(),
             interval_ns=None if self.interval_ms is None else self.interval_ms * 1_000_000,
@@ -439,6 +443,8 @@ class Recipe(_Strict):
     features: dict[Id, Guard] = {}
     """What the template may ask of the host: `has("name")`."""
     variants: Annotated[tuple[Variant, ...], Field(min_length=1)]
+    instead: Text | None = None
+    """What measures the like where the host has none of the variants' probes."""
     outputs: Annotated[tuple[Output, ...], Field(min_length=1)]
     events: tuple[Event, ...] = ()
     scratch_maps: tuple[MapName, ...] = ()
@@ -463,6 +469,9 @@ class Recipe(_Strict):
             other = output.unfollowed_of
             if other is not None and (output.keys or output.kind != "count" or other not in tables):
                 raise ValueError(f"output {output.name}: unfollowed_of names an output; a count without keys")
+            other = output.unreturned_of
+            if other is not None and (output.keys or output.kind != "count" or other not in tables):
+                raise ValueError(f"output {output.name}: unreturned_of names an output; a count without keys")
             if output.total_of is None:
                 continue
             if output.keys or output.kind != "count" or output.total_of not in tables:

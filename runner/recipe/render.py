@@ -63,6 +63,11 @@ class Program:
         """Return the digest of the text, in hexadecimal."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
+    @property
+    def maps(self) -> frozenset[str]:
+        """Return the maps that it names."""
+        return frozenset(used_maps(self.text))
+
 
 class Condition:
     """What a template sees of a parameter or filter: whether it was given, and its condition.
@@ -176,7 +181,9 @@ def choose_variant(recipe: Recipe, facts: HostFacts) -> tuple[Variant, str]:
             found = ", ".join(str(guard) for guard in variant.when) or "it needs nothing special"
             return variant, "; ".join([f"{variant.id}: {found}", *passed_over])
         passed_over.append(f"not {variant.id}: missing here: {', '.join(lacking)}")
-    raise HostRefused(f"{recipe.id} has no variant for this host: {'; '.join(passed_over)}")
+    raise HostRefused(
+        f"{recipe.id} has no variant for this host: {'; '.join(passed_over)}", hint=recipe.instead
+    )
 
 
 def holds(guard: Guard, facts: HostFacts) -> bool:
@@ -264,7 +271,8 @@ class Renderer:
             raise RecipeRefused([Finding(*_place_of(error, self.sources), 1, "render", text)]) from error
         own = self.sources.own
         assert own is not None
-        outputs = [output.map for output in recipe.outputs]
+        # What counts returns that were not seen has no place where all of them are.
+        outputs = [output.map for output in recipe.outputs if output.unreturned_of is None]
         forbidden = [Finding(own.path, 1, 1, "hand-written", why) for why in broken_in_program(text)]
         if forbidden:
             raise RecipeRefused(forbidden)

@@ -178,7 +178,8 @@ def _heading(capture: Capture) -> Text:
 def _is_of_no_interest(table: Table) -> bool:
     """Whether a table counts what another one misses, and that is nothing, or events that are shown."""
     rows: Sequence[Any] = table["rows"]
-    return "events_of" in table or ("unfollowed_of" in table and not any(row["value"] for row in rows))
+    is_of_losses = "unfollowed_of" in table or "unreturned_of" in table
+    return "events_of" in table or (is_of_losses and not any(row["value"] for row in rows))
 
 
 def _totals(capture: Capture) -> dict[str, int]:
