@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LAB := tests/laboratory
 
-.PHONY: help demo test test-unit test-kernel reliability bench lint format clean recordings corpus fuzz truth
+.PHONY: help demo test test-unit test-kernel test-guest reliability bench lint format clean recordings corpus fuzz truth
 
 help:
 	@echo "make demo       a laboratory with packet loss, and the recipe that finds whose packets are lost"
@@ -29,16 +29,29 @@ demo: $(VENV)/package
 test: lint
 	@$(LAB)/install-system test
 	@$(LAB)/fetch-bpftrace >/dev/null || true
-	@$(BIN)/python -m pytest -m "not kernel" --numprocesses auto
+	@$(BIN)/python -m pytest -m "not kernel and not guest" --numprocesses auto
 	@$(LAB)/with-tracefs $(BIN)/python -m pytest -m kernel
+	@$(MAKE) --no-print-directory test-guest
 
 test-unit: $(VENV)/ready
-	@$(BIN)/python -m pytest -m "not kernel" --numprocesses auto
+	@$(BIN)/python -m pytest -m "not kernel and not guest" --numprocesses auto
 
 test-kernel: $(VENV)/ready
 	@$(LAB)/install-system test
 	@$(LAB)/fetch-bpftrace >/dev/null || true
 	@$(LAB)/with-tracefs $(BIN)/python -m pytest -m kernel
+
+# What a kernel with kprobes and fentry is needed for, in one that is booted for it under emulation.
+test-guest: $(VENV)/ready $(VENV)/guest
+	@$(LAB)/install-system test
+	@$(LAB)/install-system guest
+	@$(LAB)/fetch-kernel >/dev/null || true
+	@$(LAB)/fetch-bpftrace >/dev/null || true
+	@$(BIN)/python -m tests.laboratory.guest
+
+# Where it cannot be had, the guest says so.
+$(VENV)/guest: pyproject.toml
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[guest]' && touch $@ || true
 
 lint: $(VENV)/ready
 	@$(BIN)/ruff check .
@@ -73,10 +86,14 @@ bench: $(VENV)/ready
 	@$(BIN)/python -m benchmarks.merging
 
 # docs/truth.md: what each recipe says of a known load, and what another mechanism says of it.
-truth: $(VENV)/ready
+truth: $(VENV)/ready $(VENV)/guest
 	@$(LAB)/install-system test
+	@$(LAB)/install-system guest
+	@$(LAB)/fetch-kernel >/dev/null
+	@mkdir -p build
 	@$(LAB)/fetch-bpftrace >/dev/null
-	@EBPF_RECIPE_KERNEL_TESTS=1 EBPF_RECIPE_TRUTH=docs/truth.md \
+	@EBPF_RECIPE_KERNEL_TESTS=1 EBPF_RECIPE_TRUTH=build/truth-of-guest.json $(BIN)/python -m tests.laboratory.guest
+	@EBPF_RECIPE_KERNEL_TESTS=1 EBPF_RECIPE_TRUTH=docs/truth.md EBPF_RECIPE_TRUTH_OF_GUEST=build/truth-of-guest.json \
 		$(LAB)/with-tracefs $(BIN)/python -m pytest tests/kernel -k truth
 
 # What each bpftrace prints for the programs of tests/corpus; review the difference. BPFTRACE=path for one.

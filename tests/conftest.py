@@ -6,19 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.laboratory.machine import missing_for_tracing
+from tests.laboratory.machine import FORCE, GUEST_TRUTH_FILE, TRUTH_FILE, has_kprobes, missing_for_tracing
 from tests.laboratory.releases import missing
-from tests.laboratory.truth import Comparison, as_page
-
-FORCE = "EBPF_RECIPE_KERNEL_TESTS"
-TRUTH_FILE = "EBPF_RECIPE_TRUTH"
-"""Where the comparisons of this run are written as docs/truth.md has them (`make truth`)."""
+from tests.laboratory.truth import Comparison, as_json, as_page, from_json
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # After -m has taken out what is not asked for.
-    privileged = [item for item in items if item.get_closest_marker("kernel")]
+    guests = [item for item in items if item.get_closest_marker("guest")]
+    if guests and not has_kprobes():
+        for item in guests:
+            item.add_marker(
+                pytest.mark.skip(reason="this kernel has no kprobes; `make test-guest` boots one")
+            )
+        guests = []
+    privileged = [*guests, *(item for item in items if item.get_closest_marker("kernel"))]
     if not privileged:
         return
     reason = missing_for_tracing()
@@ -62,12 +65,20 @@ def pytest_terminal_summary(
             terminalreporter.line(str(comparison))
         # A page with a comparison that failed would say something else than its tests.
         if TRUTH_FILE in os.environ and exitstatus == pytest.ExitCode.OK:
-            Path(os.environ[TRUTH_FILE]).write_text(as_page(truths))
+            _write_truths(Path(os.environ[TRUTH_FILE]), truths)
     lines = config.stash.get(_FIGURES, [])
     if lines:
         terminalreporter.section("figures")
         for line in lines:
             terminalreporter.line(line)
+
+
+def _write_truths(path: Path, truths: list[Comparison]) -> None:
+    if path.suffix == ".json":
+        path.write_text(as_json(truths))
+        return
+    more = os.environ.get(GUEST_TRUTH_FILE)
+    path.write_text(as_page([*truths, *(from_json(Path(more).read_text()) if more else [])]))
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,23 @@ import shutil
 import subprocess
 from pathlib import Path
 
+FORCE = "EBPF_RECIPE_KERNEL_TESTS"
+"""Where this is 1, a test of the kernel that would be skipped is a failure."""
+TRUTH_FILE = "EBPF_RECIPE_TRUTH"
+"""Where the comparisons of this run are written: as docs/truth.md has them (`make truth`), or, where the name ends so, as
+JSON."""
+GUEST_TRUTH_FILE = "EBPF_RECIPE_TRUTH_OF_GUEST"
+"""Comparisons of another run, as JSON, that belong on the same page."""
+
 NEEDED = ("bpftrace", "nginx", "iptables-legacy", "ip", "nsenter", "unshare", "curl")
+
+
+_KPROBES = Path("/sys/bus/event_source/devices/kprobe")
+
+
+def has_kprobes() -> bool:
+    """Whether this kernel has kprobes (CONFIG_KPROBE_EVENTS)."""
+    return _KPROBES.exists()
 
 
 @functools.cache

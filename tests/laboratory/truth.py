@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -74,6 +75,16 @@ class Comparison:
 def as_page(comparisons: Iterable[Comparison]) -> str:
     """Return the page docs/truth.md."""
     return _HEAD + "".join(f"{comparison.as_row()}\n" for comparison in sorted(comparisons))
+
+
+def as_json(comparisons: Iterable[Comparison]) -> str:
+    """Return comparisons as JSON, to be read elsewhere."""
+    return json.dumps([asdict(comparison) for comparison in comparisons], indent=1) + "\n"
+
+
+def from_json(text: str) -> list[Comparison]:
+    """Return the comparisons that `as_json` wrote."""
+    return [Comparison(**fields) for fields in json.loads(text)]
 
 
 def _shown(value: float | str) -> str:

@@ -1,0 +1,48 @@
+"""A recipe in a variant that this kernel would not choose: rendered for a host that lacks some of its probes."""
+
+import json
+import signal
+import subprocess
+import time
+
+from tests.command import EBPF_RECIPE
+from tests.kernel.recipes import Run
+from tests.laboratory.children import child
+
+LIMIT_SECONDS = 120
+
+
+def run_without(kinds, recipe, *arguments, bpftrace, command, folder):
+    """Run a recipe as on a kernel without probes of these kinds, around a command.
+
+    bpftrace alone runs it, for the runner takes what this host has.
+    """
+    facts, program, output = (folder / name for name in ("facts.json", "program.bt", "output"))
+
+    def call(*words):
+        return subprocess.run(
+            [EBPF_RECIPE, *words], check=True, capture_output=True, timeout=LIMIT_SECONDS
+        ).stdout
+
+    document = json.loads(call("render", recipe, "--facts", "--bpftrace", bpftrace))
+    document["probes"] = {
+        probe: None if probe.partition(":")[0] in kinds else fields
+        for probe, fields in document["probes"].items()
+    }
+    facts.write_text(json.dumps(document))
+    program.write_bytes(call("render", recipe, *arguments, "--host", str(facts)))
+    with (
+        output.open("wb") as stdout,
+        child([bpftrace, "-f", "json", str(program)], stdout=stdout, stderr=subprocess.DEVNULL) as tracer,
+    ):
+        limit = time.monotonic() + LIMIT_SECONDS
+        while b"ebpf-recipe/began" not in output.read_bytes():
+            assert tracer.poll() is None, "bpftrace ended"
+            assert time.monotonic() < limit, "bpftrace did not begin"
+            time.sleep(0.2)
+        # It tells of its beginning when the probes are being attached: the last may come a little later.
+        time.sleep(3)
+        subprocess.run(command, check=True, capture_output=True, timeout=LIMIT_SECONDS)
+        tracer.send_signal(signal.SIGINT)
+        tracer.wait(LIMIT_SECONDS)
+    return Run(json.loads(call("decode", str(output), "-f", "json")))
