@@ -1,7 +1,9 @@
 """tcptop against the load's own count of bytes, and against what the kernel says of each connection."""
 
+import contextlib
 import itertools
 import json
+import shlex
 import subprocess
 import sys
 
@@ -18,37 +20,57 @@ PORTS = itertools.count(8300)
 
 
 class Transfer:
-    """One run of the recipe around a transfer, and what both sides counted."""
+    """One run of the recipe around transfers, and what both sides counted.
 
-    def __init__(self, hosts, folder, bpftrace, family="ipv4", arguments=()):
-        server, client = hosts
-        self.port = next(PORTS)
-        self.address = {"sender": getattr(server, family), "fetcher": getattr(client, family)}
-        out = {name: folder / f"{name}-{self.port}" for name in self.address}
+    :param arguments: Of the recipe; SENDER is the process id of the (first) one that sends.
+    :param runner: Runs the recipe.
+    :param beside: A command that comes after the transfers, on the client.
+    """
 
-        def words(role, name):
-            rest = [name, self.address["sender"], str(self.port), str(out[name])]
-            return [sys.executable, "-m", "tests.laboratory.transfer", role, *rest]
-
-        with child(server.command(words("serve", "sender")), stdout=subprocess.PIPE) as serving:
-            assert serving.stdout.readline() == b"listening\n"
-            arguments = [str(serving.pid) if word == "SENDER" else word for word in arguments]
-            self.run = run_recipe(
-                "tcptop", *arguments, bpftrace=bpftrace, command=client.command(words("fetch", "fetcher"))
+    def __init__(
+        self, hosts, folder, bpftrace, families=("ipv4",), *, arguments=(), runner=run_recipe, beside=None
+    ):
+        self.pairs = []
+        commands = []
+        with contextlib.ExitStack() as stack:
+            for family in families:
+                port = next(PORTS)
+                address = {
+                    name: getattr(host, family)
+                    for name, host in zip(("sender", "fetcher"), hosts, strict=True)
+                }
+                out = {name: folder / f"{name}-{port}" for name in address}
+                serve, fetch = (
+                    [sys.executable, "-m", "tests.laboratory.transfer", role, name, address["sender"], str(port), str(out[name])]
+                    for role, name in (("serve", "sender"), ("fetch", "fetcher"))
+                )  # fmt: skip
+                serving = stack.enter_context(child(hosts[0].command(serve), stdout=subprocess.PIPE))
+                assert serving.stdout.readline() == b"listening\n"
+                commands.append(hosts[1].command(fetch))
+                self.pairs.append((family, port, address, out, serving))
+            if beside is not None:
+                commands.append(hosts[1].command(beside))
+            sender = str(self.pairs[0][-1].pid)
+            self.run = runner(
+                "tcptop",
+                *(sender if word == "SENDER" else word for word in arguments),
+                bpftrace=bpftrace,
+                command=["sh", "-c", " && ".join(map(shlex.join, commands))],
             )
-            assert serving.wait(10) == 0
-        self.counted = {name: json.loads(path.read_text()) for name, path in out.items()}
+            assert all(serving.wait(10) == 0 for *_, serving in self.pairs)
 
     def sides(self):
-        """Each side of each connection: whose, its keys in the tables, what it counted."""
-        for name, other in (("sender", "fetcher"), ("fetcher", "sender")):
-            for client_port, count in self.counted[name]["connections"].items():
-                ports = (self.port, int(client_port)) if name == "sender" else (int(client_port), self.port)
-                keys = {
-                    "pid": self.counted[name]["pid"], "comm": name, "local_port": ports[0],
-                    "remote_address": self.address[other], "remote_port": ports[1],
-                }  # fmt: skip
-                yield name, keys, count
+        """Each side of each connection: whose, its keys in the tables, what it counted, and the family."""
+        for family, port, address, out, _ in self.pairs:
+            counted = {name: json.loads(path.read_text()) for name, path in out.items()}
+            for name, other in (("sender", "fetcher"), ("fetcher", "sender")):
+                for client_port, count in counted[name]["connections"].items():
+                    ports = (port, int(client_port)) if name == "sender" else (int(client_port), port)
+                    keys = {
+                        "pid": counted[name]["pid"], "comm": name, "local_port": ports[0],
+                        "remote_address": address[other], "remote_port": ports[1],
+                    }  # fmt: skip
+                    yield name, keys, count, family
 
 
 def agree(run, ours, theirs):
@@ -60,10 +82,10 @@ def agree(run, ours, theirs):
 
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
 def test_bytes_are_those_of_the_load_and_of_the_kernel(bpftrace, hosts, tmp_path, family, truth):
-    transfer = Transfer(hosts, tmp_path, bpftrace, family)
+    transfer = Transfer(hosts, tmp_path, bpftrace, (family,))
     run, release = transfer.run, release_of(bpftrace)
     spliced = 0
-    for name, keys, count in transfer.sides():
+    for name, keys, count, _ in transfer.sides():
         ours = {table: run.total(table, **keys) for table in ("sent", "received")}
         if count["kernel"] is not None:
             load = f"{name}, every call that sends or receives, {family}"
@@ -89,7 +111,7 @@ def test_filters_contain_theirs_and_nothing_else(bpftrace, hosts, tmp_path):
     def check(whose, *arguments):
         transfer = Transfer(hosts, tmp_path, bpftrace, arguments=arguments)
         mine = {"sent": 0, "received": 0}
-        for name, _, count in transfer.sides():
+        for name, _, count, _ in transfer.sides():
             for table in mine:
                 mine[table] += count[table] if name == whose else 0
         assert agree(transfer.run, {table: transfer.run.total(table) for table in mine}, mine)
