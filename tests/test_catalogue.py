@@ -18,7 +18,7 @@ from runner.recipe.given import parse_given
 from runner.recipe.hosts import distinguishable_hosts
 from runner.recipe.lint.check import lint
 from runner.recipe.parameters import PARAMETER_TYPES, TARGET_FILTERS
-from runner.recipe.render import render_program
+from runner.recipe.render import choose_variant, render_program
 
 TRUTH = Path(__file__).parents[1] / "docs" / "truth.md"
 
@@ -55,11 +55,12 @@ def test_what_is_shipped_has_nothing_that_lint_finds():
 @recipes
 def test_program_and_declaration_name_the_same_maps(loaded):
     outputs = {output.map for output in loaded.recipe.outputs}
+    optional = {output.map for output in loaded.recipe.outputs if output.unreturned_of}
     used = set()
     for facts in hosts(loaded):
         program = render_program(loaded, example_values(loaded.recipe), facts)
         maps = set(re.findall(r"@\w*", re.sub(r"//.*", "", program.text)))
-        assert maps == outputs | set(program.scratch_maps)
+        assert maps | optional == outputs | set(program.scratch_maps)
         used |= maps
     assert used == loaded.recipe.map_names()
 
@@ -114,3 +115,31 @@ def test_a_tested_recipe_has_its_truth_on_every_release():
     for name in recipe_ids():
         if find_recipe(name).recipe.status != "experimental":
             assert proven.get(name) == {"0.17.0", "0.23.2", "0.27.1"}, name
+
+
+@pytest.mark.parametrize("name", recipe_ids())
+def test_every_variant_is_the_choice_of_some_host(name):
+    loaded = find_recipe(name)
+    chosen = {choose_variant(loaded.recipe, facts)[0].id for facts in hosts(loaded)}
+    assert chosen == {variant.id for variant in loaded.recipe.variants}
+
+
+def test_what_cannot_run_names_what_measures_the_like():
+    from runner.errors import HostRefused
+
+    loaded = find_recipe("vfs-read-latency")
+    facts = next(hosts(loaded))
+    nothing = dataclasses.replace(facts, probes=dict.fromkeys(facts.probes))
+    with pytest.raises(HostRefused, match="has no variant for this host") as refused:
+        render_program(loaded, {}, nothing)
+    assert "syscall-latency --syscall read" in refused.value.hint
+
+
+def test_a_function_is_probed_around_by_programs_where_it_can_be():
+    loaded = find_recipe("vfs-read-latency")
+    for facts in hosts(loaded):
+        program = render_program(loaded, parse_given(loaded.recipe, {}), facts)
+        is_around = facts.probes["fentry:vfs_read"] is not None
+        assert program.variant.id == ("fentry" if is_around else "kprobe")
+        assert ("kretfunc:vfs_read" in program.text) == is_around
+        assert ("@unreturned" in program.maps) != is_around

@@ -68,6 +68,10 @@ def _lines(document: Doctor) -> Iterator[str]:
         if recipe["reason"] is not None:
             reasons.append(recipe["reason"])
         yield f"{recipe['status']:<8} run {recipe['id']:<20} {'; '.join(reasons)}"
+        # What a check's own line has told already is not told again.
+        alone = [lack["cure"] for lack in recipe["missing"] if lack["command"] is None and lack["cure"]]
+        told = {check["cure"] for check in document["checks"]}
+        yield from (f"{'':<8} {'':<24} → {cure}" for cure in dict.fromkeys(alone) if cure not in told)
 
 
 def _help(what: Check | Lack) -> str | None:

@@ -249,13 +249,16 @@ class Load:
 
 
 @contextlib.contextmanager
-def load(name: str, folder: Path, *, cpu: int | None = None) -> Iterator[Load]:
+def load(
+    name: str, folder: Path, *, cpu: int | None = None, module: str = "tests.laboratory.load"
+) -> Iterator[Load]:
     """Run a load; it sleeps until it is asked.
 
     :param cpu: The only processor that it may use.
+    :param module: Where there is other work than here.
     """
     path = folder / f"{name}.socket"
-    argv = [sys.executable, "-m", "tests.laboratory.load", name, str(path)]
+    argv = [sys.executable, "-m", module, name, str(path)]
     if cpu is not None:
         argv = ["taskset", "-c", str(cpu), *argv]
     with child(argv, stdout=subprocess.PIPE) as process:
