@@ -89,7 +89,8 @@ def test_reads_are_those_that_the_kernel_and_the_load_count(bpftrace, tmp_path, 
             "vfs-read-latency", "bytes read", load_text, release, run.total("bytes", "total", pid=pid), bytes_,
             "/proc/PID/io, rchar",
         )  # fmt: skip
-        assert reads == len(taken)
+        # glibc once reads how many processors there are, in the first of many threads.
+        assert 0 <= reads - len(taken) <= (name == "reader-blocked")
         assert run.agrees(ours + failed, reads)
         assert (failed > 0) == (name == "reader-failing")
         if not run.missed:
@@ -143,7 +144,9 @@ def test_filters_contain_theirs_and_nothing_else(tmp_path):
         )  # fmt: skip
     (row,) = run.tables["reads"]
     assert row["key"] == {"pid": loads[0].pid, "comm": "reader-blocked"}
-    assert row["count"] == run.total("slow") == reader.BLOCKED // 2 * reader.ROUNDS
+    # By its time, for glibc once reads how many processors there are, in the first of many threads.
+    assert run.total("slow", pid=loads[0].pid) == run.total("slow") == reader.BLOCKED // 2 * reader.ROUNDS
+    assert 0 <= row["count"] - run.total("slow") <= 1
 
 
 def test_kretprobes_count_the_reads_and_those_that_they_miss(tmp_path, truth, figure):
@@ -173,7 +176,7 @@ def test_kretprobes_count_the_reads_and_those_that_they_miss(tmp_path, truth, fi
     assert 0 < blocked < reader.BLOCKED * reader.ROUNDS
     assert unreturned > 0
     # Of the first read each is counted, or is told when its thread reads again.
-    assert reader.BLOCKED <= blocked + unreturned <= reader.BLOCKED * reader.ROUNDS
+    assert reader.BLOCKED <= blocked + unreturned <= reader.BLOCKED * reader.ROUNDS + 1
     assert "returns-missed" in run.problems
     assert run.capture["quality"]["grade"] == "degraded"
 

@@ -37,6 +37,18 @@ TEST_SECONDS = 600
 """How long the tests may take; inside the guest and outside, so that neither end waits for the other for ever."""
 
 
+_SHARE = "-fsdev local,id=cached,path=/,security_model=none,readonly=on,multidevs=remap"
+_CACHED = """\
+modprobe 9p 2>/dev/null
+mkdir /run/cached
+mount -t 9p -o ro,trans=virtio,version=9p2000.L,cache=loose,msize=512000 cached /run/cached || exit 1
+for folder in /usr/bin /usr/sbin /usr/local /usr/lib/*-linux-gnu /usr/lib/python3* "$root" /var/cache/ebpf-recipe; do
+  [ ! -d "/run/cached$folder" ] || mount --bind "/run/cached$folder" "$folder"
+done
+"""
+"""virtme-ng shares this machine's files without a cache: each start of Python or bpftrace would fetch them again."""
+
+
 def fetched_kernel() -> Path | None:
     """Return the kernel that `fetch-kernel` fetched, its modules beside it, or None."""
     return max((_FETCHED / "kernel/boot").glob("vmlinuz-*"), default=None)
@@ -74,7 +86,9 @@ def run_in_guest(command: list[str], folder: Path, *, seconds: int = TEST_SECOND
     script.write_text(
         "#!/bin/sh\n"
         + "".join(f"export {name}={shlex.quote(value)}\n" for name, value in passed.items())
-        + f"cd {shlex.quote(str(_ROOT))} || exit 1\n"
+        + f"root={shlex.quote(str(_ROOT))}\n"
+        + _CACHED
+        + 'cd "$root" || exit 1\n'
         + f"timeout --kill-after=10 {seconds} {shlex.join(command)}\n"
         + f"echo $? > {shlex.quote(str(code))}\n"
     )
@@ -82,7 +96,8 @@ def run_in_guest(command: list[str], folder: Path, *, seconds: int = TEST_SECOND
     # Its own /var/cache is empty. /dev/kvm may open and the guest hang all the same, so it is emulated.
     argv = [
         str(_VNG), "--run", str(kernel), "--disable-kvm", "--cpus", "2", "--memory", "2G", "--user", "root",
-        "--rwdir", str(folder), "--rodir", str(_FETCHED), "--", str(script),
+        "--rwdir", str(folder), "--rodir", str(_FETCHED),
+        "--qemu-opts", f"{_SHARE} -device virtio-9p-pci,fsdev=cached,mount_tag=cached", "--", str(script),
     ]  # fmt: skip
     # vng looks for its own parts by their names.
     environment = {**os.environ, "PATH": f"{_VNG.parent}:{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
@@ -103,6 +118,8 @@ def run_in_guest(command: list[str], folder: Path, *, seconds: int = TEST_SECOND
 
 def main() -> int:
     """Run the tests that are marked `guest`; return the exit code."""
+    # So that the guest ends with us.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     reason = missing()
     if reason is not None:
         print(f"no guest with kprobes here: {reason}", file=sys.stderr)
