@@ -33,9 +33,15 @@ _VNG = Path(sys.executable).with_name("vng")
 
 BOOT_SECONDS = 120
 """How long the guest may take to boot and to go down, beside its tests."""
-TEST_SECONDS = 600
+TEST_SECONDS = 720
 """How long the tests may take; inside the guest and outside, so that neither end waits for the other for ever."""
 
+
+_ATTEMPTS = 2
+"""An emulated kernel may stand still for reasons of the emulation; tests that fail are not run again."""
+
+_STANDSTILL = "softlockup_panic=1 watchdog_thresh=30"
+"""A processor that does nothing but spin in the kernel for a minute ends the guest."""
 
 _SHARE = "-fsdev local,id=cached,path=/,security_model=none,readonly=on,multidevs=remap"
 _CACHED = """\
@@ -96,8 +102,8 @@ def run_in_guest(command: list[str], folder: Path, *, seconds: int = TEST_SECOND
     # Its own /var/cache is empty. /dev/kvm may open and the guest hang all the same, so it is emulated.
     argv = [
         str(_VNG), "--run", str(kernel), "--disable-kvm", "--cpus", "2", "--memory", "2G", "--user", "root",
-        "--rwdir", str(folder), "--rodir", str(_FETCHED),
-        "--qemu-opts", f"{_SHARE} -device virtio-9p-pci,fsdev=cached,mount_tag=cached", "--", str(script),
+        "--append", _STANDSTILL, "--rwdir", str(folder), "--rodir", str(_FETCHED),
+        f"--qemu-opts={_SHARE} -device virtio-9p-pci,fsdev=cached,mount_tag=cached", "--", str(script),
     ]  # fmt: skip
     # vng looks for its own parts by their names.
     environment = {**os.environ, "PATH": f"{_VNG.parent}:{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
@@ -132,11 +138,13 @@ def main() -> int:
         words = ["-p", "no:cacheprovider", "-m", "guest", "tests/guest", *sys.argv[1:]]
         # In the guest a test that is skipped proves nothing.
         os.environ[FORCE] = "1"
-        try:
-            code = run_in_guest([sys.executable, "-m", "pytest", *words], folder)
-        except (TimeoutError, RuntimeError) as error:
-            print(error, file=sys.stderr)
-            return 1
+        code = 1
+        for attempt in range(_ATTEMPTS):
+            try:
+                code = run_in_guest([sys.executable, "-m", "pytest", *words], folder)
+                break
+            except (TimeoutError, RuntimeError) as error:
+                print(f"boot {attempt + 1} of {_ATTEMPTS}: {error}", file=sys.stderr)
         if wanted is not None and truths.exists():
             shutil.copy(truths, wanted)
         return code
