@@ -28,6 +28,8 @@ _NEEDED = {
     "busybox": "busybox-static",
     "zstd": "zstd",
     "depmod": "kmod",
+    "udevadm": "udev",
+    "file": "file",
 }
 _VNG = Path(sys.executable).with_name("vng")
 
