@@ -90,7 +90,12 @@ def run_in_guest(command: list[str], folder: Path, *, seconds: int = TEST_SECOND
     code = folder / "exit-code"
     script = folder / "run.sh"
     passed = {name: value for name, value in os.environ.items() if name.startswith("EBPF_RECIPE_")}
-    passed |= {"HOME": "/tmp", "PYTHONDONTWRITEBYTECODE": "1"}
+    # The checkout is read-only there.
+    passed |= {
+        "HOME": "/tmp",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "HYPOTHESIS_STORAGE_DIRECTORY": "/tmp/hypothesis",
+    }
     script.write_text(
         "#!/bin/sh\n"
         + "".join(f"export {name}={shlex.quote(value)}\n" for name, value in passed.items())
