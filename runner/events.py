@@ -41,8 +41,9 @@ class Tally:
 def decoder_of(plan: Plan) -> EventDecoder:
     """Return what decodes the events of a recipe."""
     declarations = [event.declaration() for event in plan.loaded.recipe.events]
+    facts = plan.facts
     return EventDecoder(
-        declarations, plan.facts.byteorder, plan.facts.enums, plan.facts.arch, plan.bpftrace.text_bytes
+        declarations, facts.byteorder, facts.enums, facts.arch, facts.device_names(), plan.bpftrace.text_bytes
     )
 
 

@@ -105,6 +105,7 @@ def _capture(outcome: Outcome) -> Capture:
         recording.time_of,
         plan.facts.enums,
         plan.facts.arch,
+        plan.facts.device_names(),
     )
     tables, problems = decode_tables(declarations, messages, context)
     attribute(declarations, tables, outcome.holders, is_wanted_by(plan.values))

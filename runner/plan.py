@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from runner.errors import HostRefused, ValueRefused
 from runner.host import btf, kernel, probes, processes
+from runner.host.block_devices import block_devices
 from runner.host.facts import HostFacts
 from runner.host.probe_patterns import count_matches
 from runner.overhead import others_cpu_ratio
@@ -69,6 +70,7 @@ def host_facts(recipe: Recipe | None, bpftrace: Bpftrace) -> HostFacts:
         bpftrace=str(bpftrace),
         bpftrace_features=bpftrace.features,
         enums={enum.member: btf.enum_names(enum.member) for enum in enums},
+        devices=block_devices() if recipe is not None and recipe.asks_for_devices() else (),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import mmap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from runner.attribution import SocketWatch
@@ -14,6 +14,7 @@ from runner.bpftrace.output import Pairs
 from runner.bpftrace.version import DEFAULT_MAP_KEYS
 from runner.events import EventReader
 from runner.host import processes
+from runner.host.block_devices import block_devices
 from runner.outcome import Outcome, is_wanted_by
 from runner.trace import LIMIT_SPARE_SECONDS, Job, Watcher, trace
 from runner.windows import WindowReader, has_windows
@@ -129,6 +130,9 @@ def execute(
         on_line=_listener(plan, room or DEFAULT_MAP_KEYS, progress, watcher, windows, sockets, events),
         sockets=sockets,
     )
+    if recipe.asks_for_devices():
+        # Those that came during the run have a name now; those that went had theirs before.
+        plan = replace(plan, facts=plan.facts.with_devices(block_devices()))
     return Outcome(
         plan,
         traced.recording,

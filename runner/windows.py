@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from runner.attribution import attribute
@@ -14,6 +14,7 @@ from runner.bpftrace.recording import Moment, rfc3339
 from runner.bpftrace.tables import Context, decode_tables
 from runner.capture.arithmetic import CUMULATIVE, subtract
 from runner.capture.make import new_capture
+from runner.host.block_devices import block_devices
 from runner.outcome import described, is_wanted_by
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class WindowReader:
         self._most = most
         declarations = [output.declaration() for output in plan.loaded.recipe.outputs]
         self._declarations = [each for each in declarations if has_windows(each)]
-        facts = plan.facts
+        self._facts = facts = plan.facts
         self._context = Context(
             plan.bpftrace.dialect, facts.byteorder, room, enums=facts.enums, arch=facts.arch
         )
@@ -118,7 +119,10 @@ class WindowReader:
         assert begun is not None
         output = b"".join(line + b"\n" for line in snapshot.lines)
         messages = read_messages(output, plan.bpftrace.evidence)
-        tables, problems = decode_tables(self._declarations, messages, self._context)
+        if plan.loaded.recipe.asks_for_devices():
+            self._facts = self._facts.with_devices(block_devices())
+        context = replace(self._context, devices=self._facts.device_names())
+        tables, problems = decode_tables(self._declarations, messages, context)
         now = Moment.now()
         windows: list[Table] = []
         for table in tables:

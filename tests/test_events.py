@@ -152,7 +152,7 @@ def test_bytes_that_are_no_text_are_exact():
 
 
 def test_memory_does_not_grow_with_pieces_whose_event_was_lost():
-    decoder = EventDecoder([], "little", {}, "x86_64", 128)
+    decoder = EventDecoder([], "little", {}, "x86_64", {}, 128)
     for at in range(10_000):
         decoder.take([PIECE_MARK, 0, at, 1, 0, "x"])
     assert len(decoder._pieces) == 4096

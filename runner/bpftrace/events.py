@@ -13,7 +13,7 @@ from runner.errors import NotUnderstood
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runner.bpftrace.keys import Enums
+    from runner.bpftrace.keys import DeviceNames, Enums
     from runner.capture.declaration import EventDeclaration, FieldDeclaration
     from runner.capture.document import TextBytes
     from runner.capture.words import ByteOrder
@@ -56,6 +56,7 @@ class EventDecoder:
         byteorder: ByteOrder,
         enums: Enums,
         arch: str,
+        devices: DeviceNames,
         text_bytes: int,
     ) -> None:
         """Have seen nothing yet.
@@ -67,6 +68,7 @@ class EventDecoder:
         self._byteorder: ByteOrder = byteorder
         self._enums = enums
         self._arch = arch
+        self._devices = devices
         self._text_bytes = text_bytes
         self._pieces: dict[tuple[int, int, int, int], list[list[Any]]] = {}
 
@@ -105,7 +107,12 @@ class EventDecoder:
             if field.type == "error" and int(parts[0]) == 0:
                 return None
             return decode_part(
-                field.key, [str(part) for part in parts], self._byteorder, self._enums, self._arch
+                field.key,
+                [str(part) for part in parts],
+                self._byteorder,
+                self._enums,
+                self._arch,
+                self._devices,
             )
         match field.type:
             case "text":

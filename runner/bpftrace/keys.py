@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 Enums = Mapping[str, Mapping[int, str]]
 """The names of values, by a member of the kernel enumeration that has them."""
 
+DeviceNames = Mapping[int, str]
+"""The names of block devices, by the kernel's dev_t."""
+
 Parts = list[str]
 """One text for each part of a map's key, as bpftrace prints it."""
 
@@ -103,12 +106,18 @@ def typed_parts(declaration: TableDeclaration, key: Any, extra: int) -> tuple[Pa
 
 
 def decode_key(
-    declaration: TableDeclaration, parts: Parts, byteorder: ByteOrder, enums: Enums, arch: str
+    declaration: TableDeclaration,
+    parts: Parts,
+    byteorder: ByteOrder,
+    enums: Enums,
+    arch: str,
+    devices: DeviceNames,
 ) -> tuple[dict[str, KeyValue], bool]:
     """Return the key, and whether its owner is known.
 
     :param enums: The names of values, by a member of each enumeration.
     :param arch: Of the host that was traced: system calls have other numbers on each.
+    :param devices: The names of block devices; of others the numbers stand in the key.
     :raises NotUnderstood: A part is not of its declared type.
     """
     columns = list(_columns(declaration, parts))
@@ -116,9 +125,9 @@ def decode_key(
     is_owned = not owners or any(part != "0" for part in owners)
     try:
         return {
-            column.name: decode_part(column, own, byteorder, enums, arch)
-            if is_owned or not column.owner
-            else None
+            column.name: None
+            if column.owner and not is_owned
+            else decode_part(column, own, byteorder, enums, arch, devices)
             for column, own in columns
         }, is_owned
     except ValueError as error:
@@ -141,7 +150,12 @@ def _columns(declaration: TableDeclaration, parts: Parts) -> Iterator[tuple[KeyD
 
 
 def decode_part(
-    column: KeyDeclaration, parts: Sequence[str], byteorder: ByteOrder, enums: Enums, arch: str
+    column: KeyDeclaration,
+    parts: Sequence[str],
+    byteorder: ByteOrder,
+    enums: Enums,
+    arch: str,
+    devices: DeviceNames,
 ) -> KeyValue:
     """Return what the parts of one key say.
 
@@ -163,7 +177,8 @@ def decode_part(
             return int(parts[0]) != 0
         case "device":
             number = unsigned(int(parts[0]))
-            return f"{number >> _MINOR_BITS}:{number & ((1 << _MINOR_BITS) - 1)}"
+            unnamed = f"{number >> _MINOR_BITS}:{number & ((1 << _MINOR_BITS) - 1)}"
+            return devices.get(number, unnamed)
         case "enum":
             assert column.enum is not None
             return column.enum.label(signed(int(parts[0])), enums.get(column.enum.member, {}))

@@ -88,7 +88,9 @@ def _render(
     if facts_script:
         probes = {guard.probe for guard in loaded.recipe.guards() if guard.probe is not None}
         enums = {enum.member: enum.tracepoint for enum in loaded.recipe.enums()}
-        destination.write(script_for(loaded.recipe.id, probes, enums).encode())
+        destination.write(
+            script_for(loaded.recipe.id, probes, enums, devices=loaded.recipe.asks_for_devices()).encode()
+        )
         return
     known = _facts_of(host) if host is not None else _own_facts(loaded, bpftrace)
     if facts:

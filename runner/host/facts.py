@@ -1,13 +1,37 @@
 """The facts that guards of recipes are tested against: plain types, from this host or from a file."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from runner.capture.words import ByteOrder
 
 if TYPE_CHECKING:
     from runner.capture.document import Host
+
+
+@dataclass(frozen=True, slots=True)
+class BlockDevice:
+    """A disk or a partition.
+
+    :param name: As in /dev: `sda`, `cciss/c0d0`.
+    :param number: The kernel's dev_t, major << 20 | minor (MKDEV of include/linux/kdev_t.h).
+    :param mapped: Of a device of the device mapper its name there: /dev/mapper/NAME.
+    :param disk: Of a partition the disk that it is on.
+    :param first_sector: Of a partition, in sectors of 512 bytes; and `sectors`, how many it has.
+    :param has_requests: Whether the kernel makes requests for it (blk-mq), whose tracepoints then name the
+        disk. Other devices (most of dm, md, zram) hand on or serve what they are given.
+    :param below: The devices that it hands on to, as far as the kernel says.
+    """
+
+    name: str
+    number: int
+    mapped: str = ""
+    disk: str = ""
+    first_sector: int = 0
+    sectors: int = 0
+    has_requests: bool = True
+    below: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +43,7 @@ class HostFacts:
     :param bpftrace: Version, as `0.17.0`.
     :param enums: Of each kernel enumeration that was asked about, by one of its members, the names of its
         values.
+    :param devices: Block devices, where they were asked about.
     :param bpftrace_features: Names of what that bpftrace can do (see `bpftrace/version.py`).
     """
 
@@ -33,6 +58,7 @@ class HostFacts:
     bpftrace: str
     bpftrace_features: frozenset[str]
     enums: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+    devices: tuple[BlockDevice, ...] = ()
 
     def as_host(self) -> "Host":
         """Return what a capture says of the host."""
@@ -44,6 +70,15 @@ class HostFacts:
             "bpftrace": self.bpftrace,
             "boot_id": self.boot_id,
         }
+
+    def device_names(self) -> dict[int, str]:
+        """Return the names of block devices, by the kernel's dev_t."""
+        return {device.number: device.name for device in self.devices}
+
+    def with_devices(self, later: Iterable[BlockDevice]) -> "HostFacts":
+        """Return the facts with devices that came later; what was known before keeps its name."""
+        known = self.device_names()
+        return replace(self, devices=(*self.devices, *(each for each in later if each.number not in known)))
 
     def has_probe(self, probe: str) -> bool:
         """Whether the host has a probe; KeyError where nobody asked it."""

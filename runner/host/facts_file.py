@@ -105,6 +105,35 @@ fentry() {{
     printf '"%s:%s": %s' "$1" "$2" "$found"
 }}
 
+# Disks and partitions as sysfs has them, with the slash that it writes as an exclamation mark.
+device() {{
+    owner=$1 mapped='' disk='' first=0 sectors=0 below='' requests=false
+    if [ -e "$1/partition" ]; then
+        owner=$(dirname "$(readlink -f "$1")")
+        disk=${{owner##*/}} first=$(cat "$1/start") sectors=$(cat "$1/size")
+    fi
+    if [ -e "$1/dm/name" ]; then mapped=$(sed 's/["\\]/\\&/g' "$1/dm/name"); fi
+    if [ -e "$owner/mq" ]; then requests=true; fi
+    for each in "$1"/slaves/*; do
+        if [ -e "$each" ]; then below="$below${{below:+, }}\"${{each##*/}}\""; fi
+    done
+    number=$(cat "$1/dev")
+    printf '{{"name": "%s", "number": %s, "mapped": "%s", "disk": "%s", ' \
+        "${{1##*/}}" "$(( (${{number%:*}} << 20) | ${{number#*:}} ))" "$mapped" "$disk" | tr '!' /
+    printf '"first_sector": %s, "sectors": %s, "has_requests": %s, ' "$first" "$sectors" "$requests"
+    printf '"below": [%s]}}' "$below" | tr '!' /
+}}
+devices() {{
+    separator=''
+    for folder in /sys/class/block/*; do
+        if [ -e "$folder/dev" ]; then
+            printf '%s' "$separator"
+            device "$folder"
+            separator=', '
+        fi
+    done
+}}
+
 printf '{{"schema": "{schema}", "hostname": "%s", "kernel": "%s", "arch": "%s",\n' \
     "$(uname -n)" "$(uname -r)" "$(uname -m)"
 printf ' "cpus": %s, "boot_id": "%s", "byteorder": "%s", "btf": %s, "bpftrace": "%s",\n' \
@@ -113,15 +142,20 @@ printf ' "probes": {{'
 {probes}
 printf '}},\n "enums": {{'
 {enums}
-printf '}}}}\n'
+printf '}},\n "devices": ['
+{devices}
+printf ']}}\n'
 """
 
 
-def facts_script(recipe: str, probes: Iterable[str], enums: Mapping[str, str]) -> str:
+def facts_script(
+    recipe: str, probes: Iterable[str], enums: Mapping[str, str], *, devices: bool = False
+) -> str:
     """Return a POSIX shell script that prints the facts, for a host that has bpftrace and nothing of ours.
 
     :param probes: What the recipe's guards ask for.
     :param enums: A tracepoint for each enumeration that it asks for, by the member that stands for it.
+    :param devices: Whether it asks for block devices.
     """
     lines = []
     for probe in sorted(probes):
@@ -135,4 +169,5 @@ def facts_script(recipe: str, probes: Iterable[str], enums: Mapping[str, str]) -
         schema=SCHEMA,
         probes=separator.join(lines) or ":",
         enums=separator.join(named) or ":",
+        devices="devices" if devices else ":",
     )

@@ -17,6 +17,7 @@ EXAMPLES: Mapping[str, str] = {
     "integer": "7",
     "port": "443",
     "syscall": "openat",
+    "device": "sda1",
     "network": "10.0.0.0/9",
     "pid": "1",
     "comm": "nginx*",

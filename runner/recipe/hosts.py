@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from runner.host.facts import HostFacts
+from runner.host.facts import BlockDevice, HostFacts
 from runner.recipe.render import holds
 
 if TYPE_CHECKING:
@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 MOST_GUARDS = 8
 """Guards of which every combination is tried; of more, each is tried alone there and alone missing, on hosts
 where each of the variants is the first that can run."""
+
+DEVICES = (
+    BlockDevice("sda", 8 << 20),
+    BlockDevice("sda1", 8 << 20 | 1, disk="sda", first_sector=2048, sectors=1 << 21),
+)
+"""The disk of such a host."""
 
 
 def distinguishable_hosts(recipe: Recipe) -> Iterator[HostFacts]:
@@ -86,4 +92,5 @@ def _host(recipe: Recipe, optional: Sequence[Guard], choice: Sequence[bool]) -> 
         probes={probe: None if probe in absent else tuple(names) for probe, names in fields.items()},
         bpftrace="0.17.0",
         bpftrace_features=frozenset(features),
+        devices=DEVICES,
     )

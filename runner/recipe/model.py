@@ -526,6 +526,12 @@ class Recipe(_Strict):
         """Whether its events have texts whose length is not known beforehand."""
         return any(field.type in ("text", "path") for event in self.events for field in event.fields)
 
+    def asks_for_devices(self) -> bool:
+        """Whether it has to do with block devices, whose names and numbers the host is asked for."""
+        keys = any(key.type == "device" for output in self.outputs for key in output.keys)
+        fields = any(field.type == "device" for event in self.events for field in event.fields)
+        return keys or fields or any(parameter.type == "device" for parameter in self.parameters)
+
     def map_names(self) -> frozenset[str]:
         """Return every map that the program may use."""
         return frozenset(output.map for output in self.outputs) | frozenset(self.scratch_maps)

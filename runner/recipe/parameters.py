@@ -17,6 +17,7 @@ from runner.capture.encode import encode_text
 from runner.capture.syscalls import all_syscalls, syscall_numbers
 from runner.capture.words import name_to_words
 from runner.errors import ValueRefused
+from runner.recipe.devices import parse_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -292,6 +293,7 @@ PARAMETER_TYPES: Mapping[str, ParameterType] = {
     "integer": integer_type(None, None),
     "port": ParameterType("PORT", "1 to 65535", parse_port),
     "syscall": ParameterType("NAME", "the name of a system call, as in syscalls(2)", parse_syscall),
+    "device": ParameterType("DEVICE", "a block device: sda, /dev/sda1, MAJOR:MINOR", parse_device),
     "network": ParameterType("ADDRESS", "an IPv4 or IPv6 address or network (CIDR)", parse_network),
 }
 

@@ -11,10 +11,11 @@ from jinja2 import StrictUndefined, TemplateNotFound, TemplateSyntaxError
 from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup
 
-from runner.capture.declaration import STACK_DEPTH
+from runner.capture.declaration import STACK_DEPTH, WORD_BYTES
 from runner.errors import HostRefused
 from runner.recipe.bounds import TooMuch, bounded
 from runner.recipe.catalogue import data_dir
+from runner.recipe.devices import known_devices
 from runner.recipe.emitting import Emitter
 from runner.recipe.finding import Finding, RecipeRefused
 from runner.recipe.parameters import Number, SyscallName
@@ -123,6 +124,18 @@ def _code(text: Any) -> Markup:
     if not text.isascii() or not all(each.isprintable() or each in "\n\t" for each in text):
         raise TypeError(f"code of a program is printable ASCII: {text[:40]!r}")
     return Markup(text)  # noqa: S704  # values from outside are never plain strings here
+
+
+def _word(byteorder: ByteOrder) -> Callable[[str], Markup]:
+    """Return what templates call as `word("read")`: the integer that carries a short text as a key."""
+
+    def word(text: str) -> Markup:
+        if type(text) is not str or not text.isascii() or not 0 < len(text) < WORD_BYTES:
+            raise TypeError(f"a word is an ASCII text of up to {WORD_BYTES - 1} letters")
+        number = int.from_bytes(text.encode().ljust(WORD_BYTES, b"\0"), byteorder)
+        return Markup(f"(uint64){number}")  # noqa: S704
+
+    return word
 
 
 class _Environment(SandboxedEnvironment):
@@ -249,6 +262,7 @@ class Renderer:
         :raises HostRefused: The host lacks what every variant needs.
         :raises ValueRefused: A system call was named that the host's architecture does not have.
         :raises RecipeRefused: The template has a mistake that shows only now.
+        :raises ValueRefused: A value names a block device that the host does not have.
         """
         recipe = self._loaded.recipe
         variant, reason = choose_variant(recipe, facts)
@@ -256,6 +270,7 @@ class Renderer:
         def has(feature: str) -> bool:
             return holds(recipe.features[feature], facts)
 
+        values = known_devices(values, facts.devices)
         context = _context(recipe, values, facts.byteorder, facts.arch, has=has, variant=variant.id)
         try:
             with bounded():
@@ -317,6 +332,7 @@ def _context(
         "variant": variant,
         "byteorder": byteorder,
         "arch": arch,
+        "word": _word(byteorder),
         "kernel_stack": _code(taken_stack("kernel-stack", STACK_DEPTH)),
         "user_stack": _code(taken_stack("user-stack", STACK_DEPTH)),
     }
