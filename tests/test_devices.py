@@ -122,6 +122,11 @@ def test_a_device_without_requests_is_refused_with_those_below_it():
     assert refused.value.hint is None
 
 
+def test_a_template_has_to_give_the_sector_too():
+    with pytest.raises(TypeError, match="a request's device and first sector"):
+        known("sda").condition("little", "$d")
+
+
 def test_values_of_other_types_stay_what_they_are():
     values = {"port": parse_values("port", PARAMETER_TYPES["port"], ["80"])}
     assert known_devices(values, ()) == values

@@ -35,6 +35,19 @@ def test_a_condition(tmp_path, monkeypatch):
     assert text.startswith("/((a == 443 || b == 443))/ x\n@retransmits[")
 
 
+def test_a_word_is_the_integer_that_carries_it(tmp_path, monkeypatch):
+    text = rendered(tmp_path, monkeypatch, '{{ word("read") }} {{ word("discard") }}' + RECORDED)
+    first, second = text.split()[:2]
+    assert first == f"(uint64){int.from_bytes(b'read', 'little')}"
+    assert second == f"(uint64){int.from_bytes(b'discard', 'little')}"
+
+
+@pytest.mark.parametrize("given", ['""', '"12345678"', '"\u00e9"', "5", "params.port"])
+def test_what_is_no_word(tmp_path, monkeypatch, given):
+    with pytest.raises(ValueRefused, match="a word is an ASCII text of up to 7 letters"):
+        rendered(tmp_path, monkeypatch, f"{{{{ word({given}) }}}}" + RECORDED)
+
+
 @pytest.mark.parametrize(
     ("template", "message"),
     [

@@ -43,6 +43,8 @@ class Device:
 
         :param expressions: A request's device and its first sector.
         """
+        if len(expressions) != 2:
+            raise TypeError("a device is compared with two expressions: a request's device and first sector")
         device, sector = expressions
         assert self.disk is not None
         if self.sectors is None:
