@@ -71,7 +71,7 @@ if [ -r /sys/kernel/btf/vmlinux ]; then btf=true; else btf=false; fi
 tracepoint() {{
     if [ -r "$tracefs/events/$1/$2/format" ]; then
         fields=$(sed -n 's/^\tfield:\(.*\);\toffset:.*/\1/p' "$tracefs/events/$1/$2/format" |
-            sed -e 's/\[.*//' -e 's/.*[^A-Za-z0-9_]//' | grep -v '^common_' |
+            sed -e 's/\[[^]]*\]$//' -e 's/.*[^A-Za-z0-9_]//' | grep -v '^common_' |
             sed 's/.*/"&"/' | paste -s -d , -)
         printf '"tracepoint:%s:%s": [%s]' "$1" "$2" "$fields"
     else

@@ -230,9 +230,10 @@ def test_requests_at_one_place_are_counted_and_told(bpftrace, tmp_path, truth):
     truth(
         "biolatency", "reads and ambiguous ones", "reads of one block, 32 under way", release_of(bpftrace),
         ours + ambiguous, theirs, STAT,
+        because="one that begins on a processor while another is done on the next may count as both",
     )  # fmt: skip
     assert theirs == 2048
-    assert run.agrees(ours + ambiguous, theirs)
+    assert -0.02 * theirs <= theirs - ours - ambiguous <= run.missed + 0.02 * theirs
     assert ambiguous > 0
     (row,) = run.tables["latency"]
     assert buckets_of(row)[-1][0] <= slowest
