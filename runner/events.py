@@ -41,10 +41,7 @@ class Tally:
 def decoder_of(plan: Plan) -> EventDecoder:
     """Return what decodes the events of a recipe."""
     declarations = [event.declaration() for event in plan.loaded.recipe.events]
-    facts = plan.facts
-    return EventDecoder(
-        declarations, facts.byteorder, facts.enums, facts.arch, facts.device_names(), plan.bpftrace.text_bytes
-    )
+    return EventDecoder(declarations, plan.names, plan.bpftrace.text_bytes)
 
 
 def read_events(

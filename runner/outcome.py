@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         Overhead,
         Primary,
         Problem,
+        Program,
         Table,
     )
     from runner.events import Tally
@@ -97,16 +98,7 @@ def _capture(outcome: Outcome) -> Capture:
     declarations = [output.declaration() for output in recipe.outputs]
     end = messages.maps.get(END_MAP)
     is_whole = end is not None and end.value == recording.end_value
-    context = Context(
-        plan.bpftrace.dialect,
-        plan.facts.byteorder,
-        outcome.room,
-        is_whole,
-        recording.time_of,
-        plan.facts.enums,
-        plan.facts.arch,
-        plan.facts.device_names(),
-    )
+    context = Context(plan.bpftrace.dialect, plan.names, outcome.room, is_whole, recording.time_of)
     tables, problems = decode_tables(declarations, messages, context)
     attribute(declarations, tables, outcome.holders, is_wanted_by(plan.values))
     events, messages.others, tally = read_events(
@@ -155,9 +147,24 @@ def described(plan: Plan) -> dict[str, Any]:
             for name in recipe.target.honours
             if plan.values.get(name)
         },
-        "program": {"text": plan.program.text, "sha256": plan.program.sha256},
+        "program": _program(plan),
         "host": plan.facts.as_host(),
     }
+
+
+def _program(plan: Plan) -> Program:
+    program: Program = {"text": plan.program.text, "sha256": plan.program.sha256}
+    if plan.places:
+        program["functions"] = [
+            {
+                "function": function.text,
+                "path": place.path,
+                "location": place.location,
+                "build_id": place.build_id or None,
+            }
+            for function, place in plan.places
+        ]
+    return program
 
 
 def _dropped_samples(outcome: Outcome, tables: list[Table]) -> Iterator[Problem]:

@@ -8,13 +8,15 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from runner.bpftrace.names import Names
 from runner.errors import HostRefused, ValueRefused
 from runner.host import btf, kernel, probes, processes
 from runner.host.block_devices import block_devices
 from runner.host.facts import HostFacts
 from runner.host.probe_patterns import count_matches
 from runner.overhead import others_cpu_ratio
-from runner.recipe.parameters import TaskName
+from runner.recipe.function import Function
+from runner.recipe.parameters import Number, TaskName
 from runner.recipe.probe_heads import check_wildcards
 from runner.recipe.render import render_program
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from runner.bpftrace.version import Bpftrace
+    from runner.host.facts import FunctionPlace
     from runner.recipe.load import LoadedRecipe
     from runner.recipe.model import Recipe
     from runner.recipe.parameters import Value
@@ -42,11 +45,42 @@ class Plan:
     bpftrace: Bpftrace
     program: Program
 
+    @property
+    def names(self) -> Names:
+        """Return what the numbers in keys are called, by the host and by the command line."""
+        facts = self.facts
+        functions = tuple(value.text for value in _functions(self.values))
+        return Names(facts.byteorder, facts.enums, facts.arch, facts.device_names(), functions)
 
-def host_facts(recipe: Recipe | None, bpftrace: Bpftrace) -> HostFacts:
+    @property
+    def is_unsafe(self) -> bool:
+        """Whether bpftrace has to be told to attach where it finds no symbol; we looked ourselves."""
+        return any(place.is_unsafe for _, place in self.places)
+
+    @property
+    def places(self) -> list[tuple[Function, FunctionPlace]]:
+        """Return the functions of files that were asked for, and where each is."""
+        known = self.facts.functions
+        return [(value, place) for value in _functions(self.values) for place in known.get(value.text, ())]
+
+
+def _functions(values: Mapping[str, tuple[Value, ...]]) -> list[Function]:
+    return [value for each in values.values() for value in each if isinstance(value, Function)]
+
+
+def probes_asked_for(values: Mapping[str, tuple[Value, ...]]) -> set[str]:
+    """Return the kernel functions and tracepoints that were asked for, as probes."""
+    return {function.probe for function in _functions(values) if function.probe is not None}
+
+
+def host_facts(
+    recipe: Recipe | None, bpftrace: Bpftrace, values: Mapping[str, tuple[Value, ...]] | None = None
+) -> HostFacts:
     """Read what a recipe asks of this host; without one, what every host is.
 
+    :param values: What was given for it: functions are looked for.
     :raises HostRefused: tracefs is not mounted.
+    :raises ValueRefused: A function is not where it is said to be.
     """
     tracefs = probes.tracefs_root()
     if tracefs is None and kernel.is_root():
@@ -56,7 +90,7 @@ def host_facts(recipe: Recipe | None, bpftrace: Bpftrace) -> HostFacts:
         )
     guards = recipe.guards() if recipe is not None else ()
     enums = recipe.enums() if recipe is not None else ()
-    asked = {guard.probe for guard in guards if guard.probe is not None}
+    asked = {guard.probe for guard in guards if guard.probe is not None} | probes_asked_for(values or {})
     system = os.uname()
     return HostFacts(
         hostname=socket.gethostname(),
@@ -71,7 +105,25 @@ def host_facts(recipe: Recipe | None, bpftrace: Bpftrace) -> HostFacts:
         bpftrace_features=bpftrace.features,
         enums={enum.member: btf.enum_names(enum.member) for enum in enums},
         devices=block_devices() if recipe is not None and recipe.asks_for_devices() else (),
+        functions=_places(recipe, values or {}),
     )
+
+
+def _places(
+    recipe: Recipe | None, values: Mapping[str, tuple[Value, ...]]
+) -> dict[str, tuple[FunctionPlace, ...]]:
+    own = [function for function in _functions(values) if function.kind == "uprobe"]
+    if recipe is None or not own:
+        return {}
+    # The reader of ELF files takes as long to load as all else: nobody else pays for it.
+    from runner.host.functions import Asked, find_function  # noqa: PLC0415
+
+    returns = any(parameter.returns for parameter in recipe.parameters)
+    pids = [value.number for value in values.get("pid", ()) if isinstance(value, Number)]
+    return {
+        each.text: find_function(Asked(each.text, each.path, each.symbol, each.address, returns), pids)
+        for each in own
+    }
 
 
 def plan_run(loaded: LoadedRecipe, values: Mapping[str, tuple[Value, ...]], bpftrace: Bpftrace) -> Plan:
@@ -79,9 +131,9 @@ def plan_run(loaded: LoadedRecipe, values: Mapping[str, tuple[Value, ...]], bpft
 
     :param values: Parsed values of parameters and target filters, by name.
     :raises HostRefused: This host cannot run the recipe.
-    :raises ValueRefused: Its template has mistakes, or a wildcard that matches much here.
+    :raises ValueRefused: Its template has mistakes, a wildcard matches much here, a function is not there.
     """
-    facts = host_facts(loaded.recipe, bpftrace)
+    facts = host_facts(loaded.recipe, bpftrace, values)
     program = render_program(loaded, values, facts)
     check_wildcards(program.text, count_matches, loaded.recipe.id)
     return Plan(loaded, values, facts, bpftrace, program)

@@ -88,7 +88,8 @@ def render_for_node(
     """
     recipe = loaded.recipe
     bpftrace = Bpftrace(Path("bpftrace"), parse_release("bpftrace", facts.bpftrace))
-    program = render_program(loaded, parse_given(recipe, texts), facts)
+    values = parse_given(recipe, texts)
+    program = render_program(loaded, values, facts)
     check_wildcards(program.text, count or (lambda _: None), recipe.id)
     end_value = secrets.randbits(31) | 1
     room = max_map_keys or recipe.max_map_keys
@@ -108,6 +109,7 @@ def render_for_node(
     )
     settings = "".join(f"{name}={value} " for name, value in variables.items())
     options = " --no-warnings" if bpftrace.version >= (0, 24, 0) else ""
+    options += " --unsafe" if Plan(loaded, values, facts, bpftrace, program).is_unsafe else ""
     rows = row_maps([output.declaration() for output in recipe.outputs], bpftrace.dialect)
     return (
         f"// {recipe.id} for bpftrace {facts.bpftrace}, Linux {facts.kernel}. As root, for 10 s:\n"

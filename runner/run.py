@@ -111,7 +111,7 @@ def execute(
         plan.bpftrace,
         plan.program.text,
         framed,
-        plan.bpftrace.arguments(check_reads=check_reads),
+        plan.bpftrace.arguments(check_reads=check_reads, is_unsafe=plan.is_unsafe),
         variables,
         limit,
         declarations,

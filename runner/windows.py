@@ -77,10 +77,8 @@ class WindowReader:
         self._most = most
         declarations = [output.declaration() for output in plan.loaded.recipe.outputs]
         self._declarations = [each for each in declarations if has_windows(each)]
-        self._facts = facts = plan.facts
-        self._context = Context(
-            plan.bpftrace.dialect, facts.byteorder, room, enums=facts.enums, arch=facts.arch
-        )
+        self._context = Context(plan.bpftrace.dialect, plan.names, room)
+        self._facts = plan.facts
         self._snapshot: _Snapshot | None = None
         self._before: dict[str, Table] = {}
         self._since: dict[str, int] = {}
@@ -121,7 +119,9 @@ class WindowReader:
         messages = read_messages(output, plan.bpftrace.evidence)
         if plan.loaded.recipe.asks_for_devices():
             self._facts = self._facts.with_devices(block_devices())
-        context = replace(self._context, devices=self._facts.device_names())
+        context = replace(
+            self._context, names=replace(self._context.names, devices=self._facts.device_names())
+        )
         tables, problems = decode_tables(self._declarations, messages, context)
         now = Moment.now()
         windows: list[Table] = []

@@ -9,6 +9,7 @@ import pytest
 from runner.attribution import attribute
 from runner.bpftrace.evidence import Evidence
 from runner.bpftrace.messages import read_messages
+from runner.bpftrace.names import Names
 from runner.bpftrace.tables import Context, decode_tables, unowned_sockets
 from runner.capture.declaration import KeyDeclaration, TableDeclaration
 from runner.host.sockets import Holder, socket_holders
@@ -35,7 +36,7 @@ PRINTED = b"""\
 
 def attributed(holders, is_wanted=lambda _: True):
     tables, problems = decode_tables(
-        [TABLE, TOTAL], read_messages(PRINTED, PLAIN), Context(PLAIN.dialect, "little", 100)
+        [TABLE, TOTAL], read_messages(PRINTED, PLAIN), Context(PLAIN.dialect, Names("little"), 100)
     )
     assert problems == []
     attribute([TABLE, TOTAL], tables, holders, is_wanted)

@@ -10,6 +10,7 @@ from runner.bpftrace.dialect import Dialect
 from runner.bpftrace.evidence import Evidence
 from runner.bpftrace.frame import END_MAP
 from runner.bpftrace.messages import read_messages
+from runner.bpftrace.names import Names
 from runner.bpftrace.tables import Context, decode_tables
 from runner.host.facts import HostFacts
 from runner.recipe.catalogue import find_recipe, recipe_ids
@@ -74,7 +75,7 @@ def test_the_end_mark_is_printed_after_all_its_maps(loaded):
 def test_an_empty_run_decodes_to_empty_tables(loaded):
     declarations = [output.declaration() for output in loaded.recipe.outputs]
     tables, problems = decode_tables(
-        declarations, read_messages(b"", Evidence()), Context(Dialect(), "little", 4096)
+        declarations, read_messages(b"", Evidence()), Context(Dialect(), Names("little"), 4096)
     )
     assert problems == []
     for table in tables:

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from runner.bpftrace.keys import decode_key
+from runner.bpftrace.names import Names
 from runner.capture.declaration import KeyDeclaration, TableDeclaration
 from runner.errors import ValueRefused
 from runner.host.block_devices import block_devices
@@ -136,7 +137,7 @@ def test_a_key_has_the_name_or_else_the_number():
     table = TableDeclaration("t", "@t", "count", "requests", (KeyDeclaration("device", "device"),))
     names = {each.number: each.name for each in OTHERS}
     for number, shown in ((104 << 20, "cciss/c0d0"), (104 << 20 | 1, "104:1")):
-        assert decode_key(table, [str(number)], "little", {}, names) == ({"device": shown}, True)
+        assert decode_key(table, [str(number)], Names("little", devices=names)) == ({"device": shown}, True)
 
 
 def test_a_device_that_was_known_keeps_its_name():

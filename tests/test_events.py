@@ -6,6 +6,7 @@ import json
 import pytest
 
 from runner.bpftrace.events import EventDecoder
+from runner.bpftrace.names import Names
 from runner.bpftrace.version import Bpftrace
 from runner.capture.declaration import EVENT_MARK, PIECE_MARK
 from runner.errors import NotUnderstood
@@ -152,7 +153,7 @@ def test_bytes_that_are_no_text_are_exact():
 
 
 def test_memory_does_not_grow_with_pieces_whose_event_was_lost():
-    decoder = EventDecoder([], "little", {}, "x86_64", {}, 128)
+    decoder = EventDecoder([], Names("little"), 128)
     for at in range(10_000):
         decoder.take([PIECE_MARK, 0, at, 1, 0, "x"])
     assert len(decoder._pieces) == 4096

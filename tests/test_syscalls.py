@@ -6,6 +6,7 @@ import pytest
 
 from runner.bpftrace.evidence import Evidence
 from runner.bpftrace.messages import read_messages
+from runner.bpftrace.names import Names
 from runner.bpftrace.tables import Context, decode_tables
 from runner.capture.declaration import KeyDeclaration, TableDeclaration
 from runner.capture.error_names import error_name
@@ -127,7 +128,7 @@ def test_calls_of_two_interfaces_that_have_one_name_are_one_row():
     evidence = Evidence.of((0, 21, 0))
     line = json.dumps({"type": "map", "data": {"@t": pairs}})
     messages = read_messages(f"{line}\n".encode(), evidence)
-    context = Context(evidence.dialect, "little", 4096, arch="x86_64")
+    context = Context(evidence.dialect, Names("little", arch="x86_64"), 4096)
     ((table,), problems) = decode_tables([TABLE], messages, context)
     assert problems == []
     rows = {(row["key"]["syscall"], row["key"]["error"]): row["value"] for row in table["rows"]}

@@ -5,6 +5,7 @@ import pytest
 
 from runner.bpftrace.evidence import Evidence
 from runner.bpftrace.messages import read_messages
+from runner.bpftrace.names import Names
 from runner.bpftrace.output import ErrorMessage
 from runner.bpftrace.tables import Context, decode_tables
 from runner.capture.buckets import LogBuckets
@@ -26,7 +27,7 @@ TOTAL = TableDeclaration("t_total", "@t_total", "count", "packets", total_of="t"
 
 def decode(*lines, declarations=(TABLE,), room=4096, evidence=PLAIN):
     messages = read_messages(("\n".join(lines) + "\n").encode(), evidence)
-    tables, problems = decode_tables(declarations, messages, Context(evidence.dialect, "little", room))
+    tables, problems = decode_tables(declarations, messages, Context(evidence.dialect, Names("little"), room))
     return tables[0]["rows"], problems
 
 
@@ -305,6 +306,6 @@ def test_a_symbol_with_other_letters_is_restored_and_counted(raw):
         "\n", "\\n"
     )
     messages = read_messages(printed.replace("\t", "\\t").encode() + b"\n", PLAIN)
-    tables, _ = decode_tables((STACKS,), messages, Context(PLAIN.dialect, "little", 100))
+    tables, _ = decode_tables((STACKS,), messages, Context(PLAIN.dialect, Names("little"), 100))
     assert tables[0]["rows"][0]["key"]["user"][0]["symbol"] == "fü"
     assert messages.repaired == raw.count("\\uffffffc3")

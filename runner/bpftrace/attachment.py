@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _PROBE = re.compile(
-    r"\b(?:tracepoint:\w+:(?P<event>\w+)|k(?:ret)?probe:(?P<function>\w+)|u(?:ret)?probe:(?P<path>[^:\s]+):\S+)"
+    r"\b(?:tracepoint:\w+:(?P<event>\w+)|k(?:ret)?probe:(?P<function>\w+)"
+    r'|u(?:ret)?probe:"?(?P<path>[^:\s"]+|(?<=")[^:"\n]+)"?:\S+)'
     r"(?=\s*[,/{\n])"
 )
 

@@ -13,10 +13,9 @@ from runner.errors import NotUnderstood
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runner.bpftrace.keys import DeviceNames, Enums
+    from runner.bpftrace.names import Names
     from runner.capture.declaration import EventDeclaration, FieldDeclaration
     from runner.capture.document import TextBytes
-    from runner.capture.words import ByteOrder
 
 _MOST_WAITING = 4096
 """Events of which pieces came and the rest did not, or not yet: more of them were lost."""
@@ -53,22 +52,15 @@ class EventDecoder:
     def __init__(
         self,
         declarations: Sequence[EventDeclaration],
-        byteorder: ByteOrder,
-        enums: Enums,
-        arch: str,
-        devices: DeviceNames,
+        names: Names,
         text_bytes: int,
     ) -> None:
         """Have seen nothing yet.
 
-        :param arch: Of the host that was traced.
         :param text_bytes: How much of a text is kept, its NUL included.
         """
         self._declarations = declarations
-        self._byteorder: ByteOrder = byteorder
-        self._enums = enums
-        self._arch = arch
-        self._devices = devices
+        self._names = names
         self._text_bytes = text_bytes
         self._pieces: dict[tuple[int, int, int, int], list[list[Any]]] = {}
 
@@ -106,14 +98,7 @@ class EventDecoder:
         if field.key is not None:
             if field.type == "error" and int(parts[0]) == 0:
                 return None
-            return decode_part(
-                field.key,
-                [str(part) for part in parts],
-                self._byteorder,
-                self._enums,
-                self._arch,
-                self._devices,
-            )
+            return decode_part(field.key, [str(part) for part in parts], self._names)
         match field.type:
             case "text":
                 return self._text(event, field, parts[0])
@@ -147,7 +132,9 @@ class EventDecoder:
     ) -> list[str | TextBytes] | None:
         """Return the words of a command line: its bytes as integers, each word with its NUL."""
         raw = b"".join(
-            unsigned(int(word)).to_bytes(_WORD_BYTES, self._byteorder) for piece in pieces for word in piece
+            unsigned(int(word)).to_bytes(_WORD_BYTES, self._names.byteorder)
+            for piece in pieces
+            for word in piece
         )
         if length > len(raw):
             event.cut.append(field.name)

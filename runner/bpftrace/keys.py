@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import itertools
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from runner.bpftrace.stacks import decode_stack
@@ -17,15 +16,9 @@ from runner.errors import NotUnderstood
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from runner.bpftrace.names import Names
     from runner.capture.declaration import KeyDeclaration, TableDeclaration
     from runner.capture.document import KeyValue
-    from runner.capture.words import ByteOrder
-
-Enums = Mapping[str, Mapping[int, str]]
-"""The names of values, by a member of the kernel enumeration that has them."""
-
-DeviceNames = Mapping[int, str]
-"""The names of block devices, by the kernel's dev_t."""
 
 Parts = list[str]
 """One text for each part of a map's key, as bpftrace prints it."""
@@ -105,19 +98,9 @@ def typed_parts(declaration: TableDeclaration, key: Any, extra: int) -> tuple[Pa
     return values[:count], values[count:]
 
 
-def decode_key(
-    declaration: TableDeclaration,
-    parts: Parts,
-    byteorder: ByteOrder,
-    enums: Enums,
-    arch: str,
-    devices: DeviceNames,
-) -> tuple[dict[str, KeyValue], bool]:
+def decode_key(declaration: TableDeclaration, parts: Parts, names: Names) -> tuple[dict[str, KeyValue], bool]:
     """Return the key, and whether its owner is known.
 
-    :param enums: The names of values, by a member of each enumeration.
-    :param arch: Of the host that was traced: system calls have other numbers on each.
-    :param devices: The names of block devices; of others the numbers stand in the key.
     :raises NotUnderstood: A part is not of its declared type.
     """
     columns = list(_columns(declaration, parts))
@@ -125,9 +108,7 @@ def decode_key(
     is_owned = not owners or any(part != "0" for part in owners)
     try:
         return {
-            column.name: None
-            if column.owner and not is_owned
-            else decode_part(column, own, byteorder, enums, arch, devices)
+            column.name: None if column.owner and not is_owned else decode_part(column, own, names)
             for column, own in columns
         }, is_owned
     except ValueError as error:
@@ -149,22 +130,14 @@ def _columns(declaration: TableDeclaration, parts: Parts) -> Iterator[tuple[KeyD
         yield column, list(itertools.islice(left, column.parts))
 
 
-def decode_part(
-    column: KeyDeclaration,
-    parts: Sequence[str],
-    byteorder: ByteOrder,
-    enums: Enums,
-    arch: str,
-    devices: DeviceNames,
-) -> KeyValue:
+def decode_part(column: KeyDeclaration, parts: Sequence[str], names: Names) -> KeyValue:
     """Return what the parts of one key say.
 
-    :param arch: Of the host that was traced.
     :raises ValueError: They are not of its type.
     """
     match column.type:
         case "comm" | "string":
-            return encode_text(words_to_text([int(word) for word in parts], byteorder))
+            return encode_text(words_to_text([int(word) for word in parts], names.byteorder))
         case "ip":
             address = ipaddress.ip_address(parts[0])
             # IPv4 over an IPv6 socket is IPv4 on the wire.
@@ -178,14 +151,17 @@ def decode_part(
         case "device":
             number = unsigned(int(parts[0]))
             unnamed = f"{number >> _MINOR_BITS}:{number & ((1 << _MINOR_BITS) - 1)}"
-            return devices.get(number, unnamed)
+            return names.devices.get(number, unnamed)
         case "enum":
             assert column.enum is not None
-            return column.enum.label(signed(int(parts[0])), enums.get(column.enum.member, {}))
+            return column.enum.label(signed(int(parts[0])), names.enums.get(column.enum.member, {}))
         case "syscall":
-            return syscall_name(unsigned(int(parts[0])), arch)
+            return syscall_name(unsigned(int(parts[0])), names.arch)
         case "error":
             return error_name(unsigned(int(parts[0])))
+        case "function":
+            place = int(parts[0])
+            return names.functions[place] if place in range(len(names.functions)) else parts[0]
         case "ksym":
             return parts[0]
         case "kernel-stack" | "user-stack":

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from runner.bpftrace.dialect import Dialect
-    from runner.bpftrace.keys import DeviceNames, Enums, Parts
+    from runner.bpftrace.keys import Parts
     from runner.bpftrace.messages import Messages
     from runner.capture.buckets import BucketBounds
     from runner.capture.declaration import TableDeclaration
@@ -40,20 +40,14 @@ class Context:
 
     :param room: How many keys each map had room for.
     :param is_whole: Whether all maps were printed: only then is an absent count a zero.
-    :param enums: The names of values of kernel enumerations.
-    :param devices: The names of block devices, by the kernel's dev_t.
     :param time_of: The UTC time (RFC 3339) of a reading, in nanoseconds, of the clock behind `nsecs`.
-    :param arch: Of the host that was traced, as `uname -m` says it: system calls have names by it.
     """
 
     dialect: Dialect
-    byteorder: ByteOrder
+    names: Names
     room: int
     is_whole: bool = True
     time_of: Callable[[int], str] = str
-    enums: Enums = field(default_factory=dict)
-    arch: str = ""
-    devices: DeviceNames = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -108,7 +102,7 @@ def decode_tables(
         if declaration.unreturned_of is not None:
             table["unreturned_of"] = declaration.unreturned_of
         tables.append(table)
-        problems += _cuts(declaration, groups, context.byteorder)
+        problems += _cuts(declaration, groups, context.names.byteorder)
     problems += _overflows(declarations, tables, cells_of, messages, context)
     problems += _unreturned(tables)
     return tables, problems
@@ -186,9 +180,7 @@ def _has_symbols(declaration: TableDeclaration, parts: Parts) -> bool:
 def _groups(declaration: TableDeclaration, cells: Sequence[_Cell], context: Context) -> list[_Group]:
     groups: dict[tuple[bytes, bool, bool], _Group] = {}
     for cell in cells:
-        key, is_owned = decode_key(
-            declaration, cell.parts, context.byteorder, context.enums, context.arch, context.devices
-        )
+        key, is_owned = decode_key(declaration, cell.parts, context.names)
         group = groups.setdefault(
             (identity(key), is_owned, cell.is_damaged), _Group(key, is_owned, cell.is_damaged)
         )

@@ -162,6 +162,18 @@ class RecipeReference(TypedDict):
     primary: Primary | None
 
 
+class FunctionFound(TypedDict):
+    """Where a function that was asked for by its name is."""
+
+    function: str
+    """The words of the command line."""
+    path: str
+    """The file, as bpftrace was given it: of a process in a container below `/proc/PID/root`."""
+    location: str
+    """Symbol, address or offset in the file, as bpftrace was given it."""
+    build_id: str | None
+
+
 class Program(TypedDict):
     """The bpftrace program that ran, exactly."""
 
@@ -169,6 +181,8 @@ class Program(TypedDict):
     sha256: str
     name: NotRequired[str]
     """The name of a script's file."""
+    functions: NotRequired[list[FunctionFound]]
+    """Those of files, where the recipe takes functions."""
 
 
 class Host(TypedDict):

@@ -53,6 +53,7 @@ def recipe_command(
             parameter.description,
             repeatable=parameter.repeatable,
             default=parameter.default,
+            required=parameter.required,
         )
         for parameter in recipe.parameters
     }
@@ -104,8 +105,9 @@ def _option(
     repeatable: bool,
     hidden: bool = False,
     default: str | None = None,
+    required: bool = False,
 ) -> Any:
-    again = ", may be repeated" if repeatable else ""
+    again = (", may be repeated" if repeatable else "") + (", required" if required else "")
     if default is not None:
         again += f"; default {default}"
     return Annotated[

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from runner.host.facts import HostFacts
     from runner.recipe.load import LoadedRecipe
+    from runner.recipe.parameters import Value
 
 
 class RenderGroup(RecipeGroup):
@@ -73,6 +74,7 @@ def _render(
     from runner.cli.output import Destination
     from runner.host.facts_file import encode_facts
     from runner.host.facts_file import facts_script as script_for
+    from runner.plan import probes_asked_for
     from runner.recipe.given import parse_given
     from runner.recipe.parameters import parse_count, parse_power
     from runner.rendered import render_for_node
@@ -81,18 +83,19 @@ def _render(
     if facts + facts_script + (host is not None) > 1:
         raise typer.BadParameter("--host, --facts and --facts-script do not go together")
     # A mistake in a value is told on any host.
-    parse_given(loaded.recipe, texts)
+    values = parse_given(loaded.recipe, texts, is_whole=not (facts or facts_script))
     room = parse_count("--max-map-keys", max_map_keys) if max_map_keys is not None else None
     pages = parse_power("--buffer-pages", buffer_pages) if buffer_pages is not None else None
     destination = Destination(output)
     if facts_script:
         probes = {guard.probe for guard in loaded.recipe.guards() if guard.probe is not None}
+        probes |= probes_asked_for(values)
         enums = {enum.member: enum.tracepoint for enum in loaded.recipe.enums()}
         destination.write(
             script_for(loaded.recipe.id, probes, enums, devices=loaded.recipe.asks_for_devices()).encode()
         )
         return
-    known = _facts_of(host) if host is not None else _own_facts(loaded, bpftrace)
+    known = _facts_of(host) if host is not None else _own_facts(loaded, bpftrace, values)
     if facts:
         destination.write(encode_facts(known))
         return
@@ -103,11 +106,13 @@ def _render(
     destination.write(text.encode())
 
 
-def _own_facts(loaded: LoadedRecipe, bpftrace: str | None) -> HostFacts:
+def _own_facts(
+    loaded: LoadedRecipe, bpftrace: str | None, values: Mapping[str, tuple[Value, ...]]
+) -> HostFacts:
     from runner.bpftrace.version import find_bpftrace
     from runner.plan import host_facts
 
-    return host_facts(loaded.recipe, find_bpftrace(bpftrace))
+    return host_facts(loaded.recipe, find_bpftrace(bpftrace), values)
 
 
 def _facts_of(path: Path) -> HostFacts:

@@ -230,6 +230,9 @@ def _run(
         plan = plan_run(loaded, values, found())
         check_quiet(loaded.recipe)
         check_processes(values.get("pid", ()))
+        for function, place in plan.places:
+            if place.path != function.path:
+                say(f"note: {function.text} is looked for in {place.path}")
         # A command may be, or start, the process that is meant.
         for name in absent_names(values.get("comm", ())) if workload is None else ():
             say(f"note: no process is called {name!r} now")

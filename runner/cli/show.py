@@ -64,6 +64,7 @@ def _lines(recipe: Recipe) -> Iterator[str]:
         again = "; may be repeated" if parameter.repeatable else ""
         if parameter.default is not None:
             again += f"; default {parameter.default}"
+        again += "; required" if parameter.required else ""
         text = f"--{parameter.name} {kind.metavar}: {parameter.description} ({kind.range}{again})"
         yield from _wrapped(text, "  ")
     yield "\nTarget filters"

@@ -1,5 +1,6 @@
 """The facts that guards of recipes are tested against: plain types, from this host or from a file."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -35,6 +36,35 @@ class BlockDevice:
 
 
 @dataclass(frozen=True, slots=True)
+class FunctionPlace:
+    """Where a function is that was asked for by its name.
+
+    :param path: Of the program or library, as bpftrace is given it.
+    :param location: A symbol, or `0x…`: an address in the file, or, where no symbol covers it, its offset.
+    :param is_unsafe: bpftrace finds no symbol there, and attaches with `--unsafe` alone.
+    :param word_bytes: How large an address is: 4 in programs of 32 bits.
+    :param build_id: Of the file, in hexadecimal; empty where it has none.
+    """
+
+    path: str
+    location: str
+    is_unsafe: bool = False
+    word_bytes: int = 8
+    build_id: str = ""
+
+
+_PLAIN_SYMBOL = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
+_QUOTED_SYMBOL = re.compile(r"[A-Za-z_][A-Za-z0-9_.$]*")
+
+
+def location_of(symbol: str) -> str | None:
+    """Return a symbol as every bpftrace takes it behind a path; None where some release does not."""
+    if _PLAIN_SYMBOL.fullmatch(symbol):
+        return symbol
+    return f'"{symbol}"' if _QUOTED_SYMBOL.fullmatch(symbol) else None
+
+
+@dataclass(frozen=True, slots=True)
 class HostFacts:
     """What is known of a host.
 
@@ -44,6 +74,8 @@ class HostFacts:
     :param enums: Of each kernel enumeration that was asked about, by one of its members, the names of its
         values.
     :param devices: Block devices, where they were asked about.
+    :param functions: Where the functions of programs and libraries are that were asked for, by the words of
+        the command line: several where processes have files of their own.
     :param bpftrace_features: Names of what that bpftrace can do (see `bpftrace/version.py`).
     """
 
@@ -59,6 +91,7 @@ class HostFacts:
     bpftrace_features: frozenset[str]
     enums: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
     devices: tuple[BlockDevice, ...] = ()
+    functions: Mapping[str, tuple[FunctionPlace, ...]] = field(default_factory=dict)
 
     def as_host(self) -> "Host":
         """Return what a capture says of the host."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 EXAMPLES: Mapping[str, str] = {
     "duration": "7ms",
+    "function": "/usr/sbin/nginx:ngx_http_process_request",
     "integer": "7",
     "port": "443",
     "syscall": "openat",
@@ -24,6 +25,15 @@ EXAMPLES: Mapping[str, str] = {
     "thread": "worker",
 }
 """By the names of parameter types and target filters."""
+
+_OTHERS: Mapping[str, str] = {
+    "duration": "3ms",
+    "function": "vfs_read",
+    "integer": "3",
+    "port": "80",
+    "network": "192.0.2.0/25",
+}
+"""Another of each parameter type."""
 
 
 def _example(parameter: Parameter) -> str:
@@ -37,16 +47,19 @@ def _example(parameter: Parameter) -> str:
     return next((str(number) for number in others if str(number) != parameter.default), str(near))
 
 
+def required_values(recipe: Recipe) -> dict[str, tuple[str, ...]]:
+    """Return the words of an example of what the recipe cannot be run without, and of nothing else."""
+    return {p.name: (_example(p),) for p in recipe.parameters if p.required}
+
+
 def example_values(recipe: Recipe) -> dict[str, tuple[Value, ...]]:
     """Return values of every parameter, two where it is repeatable, and of every filter that it honours."""
-    values = {
-        parameter.name: parse_values(
-            parameter.name,
-            parameter.kind,
-            [_example(parameter)] * (2 if parameter.repeatable else 1),
-        )
-        for parameter in recipe.parameters
-    }
+    values = {}
+    for parameter in recipe.parameters:
+        examples = [_example(parameter)]
+        if parameter.repeatable:
+            examples.append(examples[0] if parameter.type == "integer" else _OTHERS[parameter.type])
+        values[parameter.name] = parse_values(parameter.name, parameter.kind, examples)
     return values | {
         name: parse_values(name, TARGET_FILTERS[name], [EXAMPLES[name]]) for name in recipe.target.honours
     }

@@ -30,6 +30,7 @@ from runner.capture.declaration import (
     Unit,
 )
 from runner.recipe.parameters import (
+    CALLED_FUNCTION,
     INTEGER_BOUNDS,
     PARAMETER_TYPES,
     TARGET_FILTERS,
@@ -91,9 +92,17 @@ class Parameter(_Strict):
     minimum: int | None = None
     """Of an integer; and `maximum`, both inclusive."""
     maximum: int | None = None
+    required: bool = False
+    """Without it there is nothing to run."""
+    returns: bool = False
+    """Of a function: where it returns is probed too, so that it is no tracepoint."""
 
     @model_validator(mode="after")
     def _bounds_and_default_fit(self) -> Self:
+        if self.required and self.default is not None:
+            raise ValueError("what has a default is not required")
+        if self.returns and self.type != "function":
+            raise ValueError("only a function returns")
         if self.type != "integer" and (self.minimum is not None or self.maximum is not None):
             raise ValueError("only an integer has a minimum and a maximum")
         lowest, highest = INTEGER_BOUNDS
@@ -113,6 +122,8 @@ class Parameter(_Strict):
         """Return how the parameter is written and parsed."""
         if self.type == "integer":
             return integer_type(self.minimum, self.maximum)
+        if self.returns:
+            return CALLED_FUNCTION
         return PARAMETER_TYPES[self.type]
 
 
@@ -492,6 +503,10 @@ class Recipe(_Strict):
         ):
             raise ValueError("sampling: table names an output without keys")
         parameters = {parameter.name: parameter for parameter in self.parameters}
+        functions = [parameter for parameter in self.parameters if parameter.type == "function"]
+        has_key = any(key.type == "function" for output in self.outputs for key in output.keys)
+        if len(functions) > 1 or (has_key and not functions):
+            raise ValueError("parameters: one is a function where a key is, and no more than one")
         if self.sampling is not None and isinstance(self.sampling.hertz, str):
             rate = parameters.get(self.sampling.hertz)
             if rate is None or rate.type != "integer" or rate.default is None:

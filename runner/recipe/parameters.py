@@ -18,6 +18,7 @@ from runner.capture.syscalls import all_syscalls, syscall_numbers
 from runner.capture.words import name_to_words
 from runner.errors import ValueRefused
 from runner.recipe.devices import parse_device
+from runner.recipe.function import parse_called_function, parse_function
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -288,12 +289,22 @@ def integer_type(lowest: int | None, highest: int | None) -> ParameterType:
     return ParameterType("N", f"{least} to {most}", lambda text: Number(_integer(text, least, most)))
 
 
+CALLED_FUNCTION = ParameterType(
+    "FUNCTION", "PATH:SYMBOL, PATH:0xADDRESS or a kernel function", parse_called_function
+)
+"""A function whose return is probed too."""
+
 PARAMETER_TYPES: Mapping[str, ParameterType] = {
     "duration": ParameterType("DURATION", "10ms, 250us, 1.5s", parse_latency),
     "integer": integer_type(None, None),
     "port": ParameterType("PORT", "1 to 65535", parse_port),
     "syscall": ParameterType("NAME", "the name of a system call, as in syscalls(2)", parse_syscall),
     "device": ParameterType("DEVICE", "a block device: sda, /dev/sda1, MAJOR:MINOR", parse_device),
+    "function": ParameterType(
+        "FUNCTION",
+        "PATH:SYMBOL, PATH:0xADDRESS, a kernel function or tracepoint:CATEGORY:NAME",
+        parse_function,
+    ),
     "network": ParameterType("ADDRESS", "an IPv4 or IPv6 address or network (CIDR)", parse_network),
 }
 

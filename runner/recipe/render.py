@@ -18,6 +18,7 @@ from runner.recipe.catalogue import data_dir
 from runner.recipe.devices import known_devices
 from runner.recipe.emitting import Emitter
 from runner.recipe.finding import Finding, RecipeRefused
+from runner.recipe.function import Function, Functions
 from runner.recipe.parameters import Number, SyscallName
 from runner.recipe.program_rules import (
     UNDECLARED_MAP,
@@ -246,7 +247,7 @@ class Renderer:
 
     def _static_findings(self) -> Iterator[Finding]:
         recipe = self._loaded.recipe
-        context = _context(recipe, {}, "little", "", has=lambda _: False, variant="")
+        context = _context(recipe, {}, None, has=lambda _: False, variant="")
         yield from undefined_names(self.sources, recipe, context)
         outputs = [output.map for output in recipe.outputs]
         for source in self.sources.sources.values():
@@ -259,8 +260,8 @@ class Renderer:
         """Render the program for a host.
 
         :param values: Parsed values by name, of parameters and of target filters together.
-        :raises HostRefused: The host lacks what every variant needs.
         :raises ValueRefused: A system call was named that the host's architecture does not have.
+        :raises HostRefused: The host lacks what every variant needs, or a function that was asked for.
         :raises RecipeRefused: The template has a mistake that shows only now.
         :raises ValueRefused: A value names a block device that the host does not have.
         """
@@ -271,7 +272,7 @@ class Renderer:
             return holds(recipe.features[feature], facts)
 
         values = known_devices(values, facts.devices)
-        context = _context(recipe, values, facts.byteorder, facts.arch, has=has, variant=variant.id)
+        context = _context(recipe, values, facts, has=has, variant=variant.id)
         try:
             with bounded():
                 text = self._template.render(context)
@@ -302,27 +303,33 @@ class Renderer:
 def _context(
     recipe: Recipe,
     values: Mapping[str, tuple[Value, ...]],
-    byteorder: ByteOrder,
-    arch: str,
+    facts: HostFacts | None,
     *,
     has: Callable[[str], bool],
     variant: str,
 ) -> dict[str, Any]:
     """Return every name that a recipe's template may use, and what it stands for.
 
+    :param facts: None where nothing is rendered and the names alone count.
     :raises ValueRefused: A system call was named that hosts of this architecture do not have.
     """
+    byteorder = "little" if facts is None else facts.byteorder
+    arch = "" if facts is None else facts.arch
     groups = {
         "params": [parameter.name for parameter in recipe.parameters],
         "target": list(recipe.target.honours),
     }
-    conditions = {
+    conditions: dict[str, dict[str, Condition | Functions]] = {
         group: {
             name.replace("-", "_"): Condition(_there(values.get(name, ()), arch), byteorder)
             for name in members
         }
         for group, members in groups.items()
     }
+    for parameter in recipe.parameters:
+        if parameter.type == "function" and facts is not None:
+            functions = [each for each in values.get(parameter.name, ()) if isinstance(each, Function)]
+            conditions["params"][parameter.name.replace("-", "_")] = Functions(functions, facts)
     tables = [output.declaration() for output in recipe.outputs]
     return {
         **conditions,

@@ -5,6 +5,7 @@ from typing import Any
 from runner.bpftrace.diagnosis import lost_in_all, lost_stacks
 from runner.bpftrace.evidence import Evidence
 from runner.bpftrace.messages import read_messages
+from runner.bpftrace.names import Names
 from runner.bpftrace.tables import Context, decode_tables
 from tests.corpus.programs import CorpusProgram
 
@@ -16,7 +17,7 @@ def decoded(
     major, minor, patch = (int(number) for number in release.split("."))
     evidence = Evidence.of((major, minor, patch))
     messages = read_messages(stdout, evidence)
-    context = Context(evidence.dialect, "little", program.room, is_whole=exit_code == 0)
+    context = Context(evidence.dialect, Names("little"), program.room, is_whole=exit_code == 0)
     tables, problems = decode_tables(program.tables, messages, context)
     return {
         "exit_code": exit_code,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from runner.recipe.function import Function
 from runner.recipe.hosts import are_all_tried
 from runner.recipe.probe_heads import is_too_broad, is_wildcard, probes_of
 from runner.recipe.program_rules import bare_code, used_maps
@@ -36,9 +37,17 @@ def program_braces(programs: Programs) -> Iterator[Finding]:
 
 def probe_unguarded(programs: Programs) -> Iterator[Finding]:
     """Every probe of a program was asked for, and is there where the program uses it."""
+    # Somebody named it, and it is looked for before it is used.
+    given = {
+        name
+        for values in programs.examples.values()
+        for value in values
+        if isinstance(value, Function) and value.probe is not None
+        for name in (value.probe, value.probe.replace("kprobe:", "kretprobe:"))
+    }
     for facts, program in programs.rendered:
         for probe in probes_of(program.text):
-            if is_wildcard(probe) or probe.partition(":")[0] not in _GUARDED:
+            if is_wildcard(probe) or probe.partition(":")[0] not in _GUARDED or probe in given:
                 continue
             # Where a function's entry can be probed, so can its return.
             names = (probe, probe.replace("kretprobe:", "kprobe:"), probe.replace("fexit:", "fentry:"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from runner.recipe.examples import example_values
+from runner.recipe.examples import example_values, required_values
 from runner.recipe.finding import Finding, RecipeRefused
 from runner.recipe.given import parse_given
 from runner.recipe.hosts import distinguishable_hosts
@@ -54,7 +54,7 @@ class Programs:
         self.without_values: list[tuple[HostFacts, str]] = []
         self.findings: list[Finding] = []
         self.examples = example_values(subject.recipe)
-        self._defaults = parse_given(subject.recipe, {})
+        self._defaults = parse_given(subject.recipe, required_values(subject.recipe))
         self._renderer = renderer
         for facts in distinguishable_hosts(subject.recipe):
             bare = self.render({}, facts)
