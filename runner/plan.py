@@ -58,6 +58,11 @@ class Plan:
         return any(place.is_unsafe for _, place in self.places)
 
     @property
+    def watches_returns(self) -> bool:
+        """Whether the functions asked for are probed where they return, too."""
+        return any(parameter.returns for parameter in self.loaded.recipe.parameters)
+
+    @property
     def places(self) -> list[tuple[Function, FunctionPlace]]:
         """Return the functions of files that were asked for, and where each is."""
         known = self.facts.functions

@@ -20,3 +20,16 @@ def test_each_probe_that_is_not():
     assert missing_probes(PROGRAM, ALL[1:]) == ["tcp_probe"]
     assert missing_probes(PROGRAM, ALL[:2] + ALL[3:]) == ["tcp_sendmsg"]
     assert missing_probes(PROGRAM, ALL[:4]) == ["1 of 2 in /bin/ls"]
+
+
+QUOTED = """
+uprobe:"/opt/a b, c":one,
+uprobe:"/proc/7/root/x":0x1f
+/pid == 1/ { @a = count(); }
+uretprobe:"/opt/a b, c":"f$1" { @b = count(); }
+"""
+
+
+def test_paths_in_quotes():
+    assert missing_probes(QUOTED, ["/opt/a b, c", "/proc/7/root/x", "/opt/a b, c"]) == []
+    assert missing_probes(QUOTED, ["/opt/a b, c"]) == ["1 of 1 in /proc/7/root/x", "1 of 2 in /opt/a b, c"]

@@ -233,6 +233,8 @@ def _run(
         for function, place in plan.places:
             if place.path != function.path:
                 say(f"note: {function.text} is looked for in {place.path}")
+            if place.can_throw and plan.watches_returns:
+                say(f"note: an exception that passes {function.text} meanwhile will end the program")
         # A command may be, or start, the process that is meant.
         for name in absent_names(values.get("comm", ())) if workload is None else ():
             say(f"note: no process is called {name!r} now")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import mmap
 import struct
 from collections import defaultdict
 from dataclasses import dataclass
@@ -15,7 +16,6 @@ from elftools.elf.elffile import ELFFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from typing import BinaryIO
 
 SymbolKind = Literal["function", "indirect", "data", "unknown"]
 
@@ -23,6 +23,9 @@ _KINDS: Mapping[int, SymbolKind] = {0: "unknown", 2: "function", 10: "indirect"}
 """STT_NOTYPE, STT_FUNC and STT_GNU_IFUNC of the System V ABI."""
 
 _GO_SECTIONS = {".note.go.buildid", ".gopclntab", ".go.buildinfo"}
+_THROWING = ("__gxx_personality_v0", "__cxa_throw", "_Unwind_RaiseException", "rust_eh_personality")
+"""What such code refers to, also where it is stripped: the personality of its frames, or what throws."""
+
 _DEBUG_FILES = Path("/usr/lib/debug/.build-id")
 _EXECUTABLE = 1
 """PF_X."""
@@ -83,20 +86,23 @@ class Binary:
         """
         self._path = path
         try:
-            with path.open("rb") as stream:
-                self._read(stream)
-                own = list(_symbols(ELFFile(stream)))
+            with _opened(path) as stream:
+                elf = ELFFile(stream)
+                self._read(elf)
+                own = list(_symbols(elf))
             debug = debug_files / self.build_id[:2] / f"{self.build_id[2:]}.debug"
             self.symbols: list[Symbol] = []
             if self.build_id and debug.is_file():
-                with debug.open("rb") as stream:
+                with _opened(debug) as stream:
                     self.symbols += _symbols(ELFFile(stream))
             self.symbols += own
-        except (ELFError, struct.error, LookupError, AssertionError, AttributeError, ValueError) as error:
+        # What its reader raises where numbers in the file are absurd.
+        except (
+            ELFError, struct.error, LookupError, AssertionError, AttributeError, ValueError, OverflowError
+        ) as error:  # fmt: skip
             raise NotElf(str(error) or type(error).__name__) from error
 
-    def _read(self, stream: BinaryIO) -> None:
-        elf = ELFFile(stream)
+    def _read(self, elf: Any) -> None:
         if elf.header["e_type"] not in ("ET_EXEC", "ET_DYN"):
             raise NotElf(f"it is an ELF file of type {elf.header['e_type']}")
         self.word_bytes: int = elf.elfclass // 8
@@ -104,7 +110,6 @@ class Binary:
         self.build_id = ""
         self._segments: list[_Segment] = []
         self._starts: list[tuple[int, int]] = []
-        segment: Any  # each type of segment is a class of its own
         for segment in elf.iter_segments():
             head = segment.header
             match head["p_type"]:
@@ -128,6 +133,11 @@ class Binary:
                     stream.seek(address - part.address + part.offset)
                     return stream.read(size)
         return b""
+
+    @property
+    def can_throw(self) -> bool:
+        """Whether exceptions of C++ or panics of Rust may pass its functions."""
+        return not self.by_name.keys().isdisjoint(_THROWING)
 
     @cached_property
     def by_name(self) -> Mapping[str, Sequence[Symbol]]:
@@ -170,6 +180,12 @@ class Binary:
         head = self._bytes_at(entry, 16)
         size = int.from_bytes(head[12:16], "little") if len(head) == 16 else 0
         return start if address < start + size else None
+
+
+def _opened(path: Path) -> Any:
+    """Return a file as memory: reading past its end is refused, and large ones are not copied."""
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def _symbols(elf: Any) -> Iterator[Symbol]:

@@ -44,6 +44,7 @@ class FunctionPlace:
     :param is_unsafe: bpftrace finds no symbol there, and attaches with `--unsafe` alone.
     :param word_bytes: How large an address is: 4 in programs of 32 bits.
     :param build_id: Of the file, in hexadecimal; empty where it has none.
+    :param can_throw: Exceptions may pass functions of the file, and may not where their returns are watched.
     """
 
     path: str
@@ -51,6 +52,7 @@ class FunctionPlace:
     is_unsafe: bool = False
     word_bytes: int = 8
     build_id: str = ""
+    can_throw: bool = False
 
 
 _PLAIN_SYMBOL = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")

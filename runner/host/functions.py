@@ -130,7 +130,7 @@ def _place_in(path: str, asked: Asked) -> FunctionPlace:
         assert asked.address is not None
         _check_address(binary, path, asked, asked.address)
         place = _of_address(binary, path, asked, asked.address)
-    return replace(place, word_bytes=binary.word_bytes, build_id=binary.build_id)
+    return replace(place, word_bytes=binary.word_bytes, build_id=binary.build_id, can_throw=binary.can_throw)
 
 
 def _symbol_of(binary: Binary, path: str, asked: Asked, name: str) -> Symbol:
