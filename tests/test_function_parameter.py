@@ -170,7 +170,8 @@ def test_nobody_else_pays_for_the_reader_of_elf_files():
 def test_a_recipe_has_one_function_parameter_where_it_has_such_a_key():
     from pydantic import ValidationError
 
-    from runner.recipe.model import Parameter, Recipe
+    from runner.recipe.model import Recipe
+    from runner.recipe.model_given import Parameter
 
     document = find_recipe("function-calls").recipe.model_dump(by_alias=True)
     with pytest.raises(ValidationError, match="one is a function where a key is"):

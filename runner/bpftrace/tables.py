@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from runner.bpftrace.dialect import Dialect
     from runner.bpftrace.keys import Parts
     from runner.bpftrace.messages import Messages
+    from runner.bpftrace.names import Names
     from runner.capture.buckets import BucketBounds
     from runner.capture.declaration import TableDeclaration
     from runner.capture.document import KeyValue, Problem, Table

@@ -15,8 +15,8 @@ KeyType = Literal[
 ]  # fmt: skip
 """`integer` is signed. `socket`, a socket's inode, is a program's alone: the capture has its owner. `enum` is
 a value of a kernel enumeration by its name, `ksym` a kernel address by the function that it is in, `syscall`
-a system call by its name (see `syscalls.py`), `error` an errno by its name, `function` which of the functions of
-the command line, by its words there."""
+a system call by its name (see `syscalls.py`), `error` an errno by its name, `function` which of the functions
+of the command line, by its words there."""
 
 FieldType = Literal[KeyType, "text", "path", "arguments"]
 """What a field of an event can be besides what a key can: a text of any length, the path of a file, the words

@@ -9,7 +9,8 @@ from runner.recipe.parameters import INTEGER_BOUNDS, TARGET_FILTERS, parse_value
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runner.recipe.model import Parameter, Recipe
+    from runner.recipe.model import Recipe
+    from runner.recipe.model_given import Parameter
     from runner.recipe.parameters import Value
 
 EXAMPLES: Mapping[str, str] = {
@@ -31,6 +32,8 @@ _OTHERS: Mapping[str, str] = {
     "function": "vfs_read",
     "integer": "3",
     "port": "80",
+    "syscall": "futex",
+    "device": "sda",
     "network": "192.0.2.0/25",
 }
 """Another of each parameter type."""

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from runner.recipe.finding import Finding, RecipeRefused
-from runner.recipe.model import Recipe, location_text
+from runner.recipe.model import Recipe
+from runner.recipe.model_base import location_text
 from runner.recipe.small_file import read_small
 from runner.recipe.yaml_file import YamlFile, read_yaml
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from runner.bpftrace.version import find_bpftrace
 from runner.plan import Plan, plan_run
 from runner.recipe.load import LoadedRecipe, load_recipe
-from runner.recipe.model import Output, PrimaryOutcome
+from runner.recipe.model import PrimaryOutcome
+from runner.recipe.model_output import Output
 from runner.recipe.parameters import PARAMETER_TYPES, parse_values
 from runner.recipe.render import Program
 
