@@ -6,7 +6,7 @@ import ast
 import inspect
 from typing import Any
 
-from runner.recipe import model
+from runner.recipe import model, model_event, model_given, model_output
 
 SCHEMA_URI = "https://json-schema.org/draft/2020-12/schema"
 SCHEMA_ID = "ebpf-recipe/recipe/v1"
@@ -27,7 +27,8 @@ def recipe_schema() -> dict[str, Any]:
 def _descriptions() -> dict[str, dict[str, str]]:
     """Return what the model says below its fields, by class and field."""
     found: dict[str, dict[str, str]] = {}
-    for node in ast.parse(inspect.getsource(model)).body:
+    modules = (model, model_event, model_given, model_output)
+    for node in (node for module in modules for node in ast.parse(inspect.getsource(module)).body):
         if not isinstance(node, ast.ClassDef):
             continue
         texts = found.setdefault(node.name, {})
