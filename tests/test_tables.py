@@ -118,6 +118,15 @@ def test_rows_that_found_no_room_are_counted():
     assert [(p["code"], p["count"]) for p in problems] == [("map-full", 7)]
 
 
+def test_first_counts_that_are_lost_are_not_taken_for_a_lack_of_room():
+    raced = '{"type": "helper_error", "helper": "map_update_elem", "retcode": -17, "line": 1, "col": 9}'
+    total = '{"type": "map", "data": {"@t_total": 5}}'
+    _, problems = decode(raced, raced, line([(key(b"a"), 3)]), total, declarations=(TABLE, TOTAL))
+    assert problems == []
+    _, problems = decode(raced, line([(key(b"a"), 3)]), total, declarations=(TABLE, TOTAL))
+    assert [(p["code"], p["count"]) for p in problems] == [("map-full", 1)]
+
+
 def test_a_full_map_without_a_total_is_suspected():
     _, problems = decode(line([(key(b"a"), 3)]), room=1)
     assert [(p["code"], p["count"]) for p in problems] == [("map-full", None)]
