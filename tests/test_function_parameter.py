@@ -88,8 +88,8 @@ def test_help_and_show_say_that_it_is_required():
 def test_a_kernel_function_is_probed_where_it_is_entered_and_where_it_returns():
     probes = {"kprobe:vfs_read": ()}
     text = rendered("function-latency", "vfs_read", probes=probes)
-    assert "\nkprobe:vfs_read\n/1/\n{" in text
-    assert "\nkretprobe:vfs_read\n/1/\n{" in text
+    assert "\nkprobe:vfs_read\n/1 && 1/\n{" in text
+    assert "\nkretprobe:vfs_read\n/1 && 1/\n{" in text
     assert "@depth[tid, $function] = $frame;" in text
     assert 'reg("sp")' not in text
     calls = rendered("function-calls", "vfs_read", "tracepoint:sched:sched_switch", probes=probes)
@@ -113,11 +113,16 @@ def test_elsewhere_a_call_is_known_by_its_depth():
     assert "@depth" in rendered("function-latency", "/bin/x:f", arch="s390x")
 
 
-def test_a_function_of_several_files_is_one():
-    places = (FunctionPlace("/bin/x", "f"), FunctionPlace("/proc/7/root/bin/x", "0x1f"))
+def test_a_function_of_several_files_is_one_in_each_process():
+    places = (
+        FunctionPlace("/bin/x", "f", pids=(3, 5)),
+        FunctionPlace("/proc/7/root/bin/x", "0x1f", pids=(7,)),
+    )
     text = rendered("function-latency", "/bin/x:f", functions={"/bin/x:f": places})
-    assert '\nuprobe:"/bin/x":f,\nuprobe:"/proc/7/root/bin/x":0x1f\n/1/' in text
-    assert '\nuretprobe:"/bin/x":f,\nuretprobe:"/proc/7/root/bin/x":0x1f\n/1/' in text
+    for kind in ("uprobe", "uretprobe"):
+        assert f'\n{kind}:"/bin/x":f\n/1 && (pid == 3 || pid == 5)/' in text
+        assert f'\n{kind}:"/proc/7/root/bin/x":0x1f\n/1 && (pid == 7)/' in text
+    assert text.count("$function = (uint64)0;") == 4
 
 
 def test_the_same_function_twice_is_one():

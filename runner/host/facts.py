@@ -45,6 +45,8 @@ class FunctionPlace:
     :param word_bytes: How large an address is: 4 in programs of 32 bits.
     :param build_id: Of the file, in hexadecimal; empty where it has none.
     :param can_throw: Exceptions may pass functions of the file, and may not where their returns are watched.
+    :param pids: The processes that are meant by this place, where there are several places: files that
+        overlays show at each of them may be one file, whose probes all processes then pass.
     """
 
     path: str
@@ -53,6 +55,7 @@ class FunctionPlace:
     word_bytes: int = 8
     build_id: str = ""
     can_throw: bool = False
+    pids: tuple[int, ...] = ()
 
 
 _PLAIN_SYMBOL = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")

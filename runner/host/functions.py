@@ -50,16 +50,21 @@ def find_function(asked: Asked, pids: Sequence[int] = ()) -> tuple[FunctionPlace
     :raises ValueRefused: It is not there; what is near is named.
     :raises HostRefused: It may not be looked for, or bpftrace cannot attach to it.
     """
-    files: dict[tuple[int, int], str] = {}
-    for path in _paths(asked, pids):
+    files: dict[tuple[int, int], tuple[str, list[int]]] = {}
+    for path, pid in _paths(asked, pids):
         try:
             found = os.stat(path)  # noqa: PTH116  # the words of a path, not a Path
         except (FileNotFoundError, NotADirectoryError):
             raise ValueRefused(f"{asked.text}: there is no file {path}") from None
         except OSError as error:
             raise _refused(asked, path, error) from error
-        files.setdefault((found.st_dev, found.st_ino), path)
-    return tuple(_place_in(path, asked) for path in files.values())
+        _, seen_by = files.setdefault((found.st_dev, found.st_ino), (path, []))
+        seen_by += [] if pid is None else [pid]
+    places = tuple(
+        replace(_place_in(path, asked), pids=tuple(dict.fromkeys(seen_by)))
+        for path, seen_by in files.values()
+    )
+    return places if len(places) > 1 else (replace(places[0], pids=()),)
 
 
 def _refused(asked: Asked, path: str, error: OSError) -> HostRefused | ValueRefused:
@@ -68,8 +73,8 @@ def _refused(asked: Asked, path: str, error: OSError) -> HostRefused | ValueRefu
     return ValueRefused(f"{asked.text}: {path}: {error.strerror}")
 
 
-def _paths(asked: Asked, pids: Sequence[int]) -> Iterator[str]:
-    """Return the file that each process has under a path."""
+def _paths(asked: Asked, pids: Sequence[int]) -> Iterator[tuple[str, int | None]]:
+    """Return the file that each process has under a path; no process where the path says which file."""
     if "/" not in asked.path and not pids:
         path = find_binary(asked.path)
         if path is None:
@@ -77,14 +82,14 @@ def _paths(asked: Asked, pids: Sequence[int]) -> Iterator[str]:
                 f"{asked.text}: there is no library or program {asked.path!r} on this host",
                 hint="name it with its path",
             )
-        yield path
+        yield path, None
         return
     rooted = _ROOT.fullmatch(asked.path)
     if rooted is not None:
-        yield inside_of(rooted[1], rooted[2])
+        yield inside_of(rooted[1], rooted[2]), None
         return
     if asked.path.startswith("/proc/") or not pids:
-        yield asked.path
+        yield asked.path, None
         return
     for pid in pids:
         try:
@@ -97,7 +102,7 @@ def _paths(asked: Asked, pids: Sequence[int]) -> Iterator[str]:
                         hint=f"grep {path} /proc/{pid}/maps, and name it with its path",
                     )
                 path = mapped
-            yield inside_of(f"/proc/{pid}/root", path) if has_own_files(pid) else path
+            yield inside_of(f"/proc/{pid}/root", path) if has_own_files(pid) else path, pid
         except FileNotFoundError:
             raise ValueRefused(f"--pid {pid}: there is no such process") from None
         except PermissionError:

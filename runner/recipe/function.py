@@ -121,11 +121,12 @@ def parse_called_function(text: str) -> Function:
 
 @dataclass(frozen=True, slots=True)
 class ProbedFunction:
-    """What a template sees of one function.
+    """What a template sees of one function in one file.
 
     :param index: Its place among those that were asked for: a key of type `function`.
-    :param entry: The attach points where it is entered, or of the tracepoint.
-    :param returns: Those where it returns.
+    :param entry: The attach point where it is entered, or the tracepoint.
+    :param returns: The one where it returns.
+    :param is_meant: A condition: the process is one whose file this is.
     :param frame: What tells calls of one thread apart where it is entered, and `left_frame` the same
         where it returns; None where only their order does.
     """
@@ -133,6 +134,7 @@ class ProbedFunction:
     index: Markup
     entry: Markup
     returns: Markup
+    is_meant: Markup
     frame: Markup | None
     left_frame: Markup | None
 
@@ -145,7 +147,9 @@ class Functions:
 
         :raises HostRefused: The host does not have one, or has to be asked where it is.
         """
-        self._probed = [_probed(place, function, facts) for place, function in enumerate(functions)]
+        self._probed = [
+            probed for place, function in enumerate(functions) for probed in _probed(place, function, facts)
+        ]
 
     def __iter__(self) -> Iterator[ProbedFunction]:
         return iter(self._probed)
@@ -157,28 +161,38 @@ class Functions:
     __format__ = None  # type: ignore[assignment]
 
 
-def _probed(index: int, function: Function, facts: HostFacts) -> ProbedFunction:
-    if function.kind == "uprobe":
-        places = facts.functions.get(function.text)
-        points = [_checked(place) for place in places] if places else [_as_written(function)]
-        word = places[0].word_bytes if places else 8
-        frame, left = _frames(facts.arch, word)
-        returns = "uretprobe"
-    else:
+def _probed(index: int, function: Function, facts: HostFacts) -> Iterator[ProbedFunction]:
+    """Return a function as a template sees it: once for each file that it is in.
+
+    :raises HostRefused: See `Functions`.
+    """
+    if function.kind != "uprobe":
         check_probe(function, facts)
-        points, frame, left, returns = [str(function.symbol)], None, None, "kretprobe"
+        yield _at(index, function.kind, str(function.symbol), (), (None, None))
+        return
+    places = facts.functions.get(function.text)
+    if not places:
+        yield _at(index, "uprobe", _as_written(function), (), _frames(facts.arch, 8))
+        return
+    for place in places:
+        yield _at(index, "uprobe", _checked(place), place.pids, _frames(facts.arch, place.word_bytes))
+
+
+def _at(
+    index: int,
+    kind: FunctionKind,
+    point: str,
+    pids: Sequence[int],
+    frames: tuple[Markup, Markup] | tuple[None, None],
+) -> ProbedFunction:
+    # Every part of the attach point was compared with what may stand there; the rest are integers.
     return ProbedFunction(
-        Markup(f"(uint64){index}"),  # noqa: S704  # an integer
-        _code(f"{function.kind}:{point}" for point in points),
-        _code(f"{returns}:{point}" for point in points),
-        frame,
-        left,
+        Markup(f"(uint64){index}"),  # noqa: S704
+        Markup(f"{kind}:{point}"),  # noqa: S704
+        Markup(f"{'uretprobe' if kind == 'uprobe' else 'kretprobe'}:{point}"),  # noqa: S704
+        Markup("(" + " || ".join(f"pid == {pid:d}" for pid in pids) + ")" if pids else "1"),  # noqa: S704
+        *frames,
     )
-
-
-def _code(points: Iterator[str]) -> Markup:
-    # Every part of them was compared with what may stand there.
-    return Markup(",\n".join(points))  # noqa: S704
 
 
 def _checked(place: FunctionPlace) -> str:

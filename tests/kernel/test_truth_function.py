@@ -114,6 +114,32 @@ def test_a_process_with_files_of_its_own_is_counted_in_them(bpftrace, program, t
     assert explicit.agrees(explicit.total("calls"), 6000)
 
 
+def test_containers_of_one_image_are_counted_once(bpftrace, program, tmp_path):
+    """Two overlays of one directory: two files to look at, one to the kernel's probes."""
+    place = tmp_path / "root"
+    place.mkdir()
+    path = place / program.name
+    shutil.copy(program, tmp_path)
+    mounting = (
+        f"mount -t tmpfs none {place} && mkdir {place}/up {place}/work && "
+        f"mount -t overlay none -o lowerdir={tmp_path},upperdir={place}/up,workdir={place}/work {place} && "
+        'exec "$@"'
+    )
+    before = ["unshare", "--mount", "--propagation", "private", "sh", "-c", mounting, "sh"]
+    with (
+        called(path, tmp_path, before=before, name="a") as one,
+        called(path, tmp_path, before=before, name="b") as two,
+    ):
+        loads = command(one.asking("empty 3000"), two.asking("empty 1000"))
+        run = run_recipe(
+            "function-calls", "--function", f"{path}:empty", "--pid", str(one.pid), "--pid", str(two.pid),
+            bpftrace=bpftrace, command=loads,
+        )  # fmt: skip
+    assert len(run.capture["program"]["functions"]) == 2
+    assert run.agrees(run.total("calls", pid=one.pid), 3000)
+    assert run.agrees(run.total("calls", pid=two.pid), 1000)
+
+
 def test_that_a_process_has_files_of_its_own_is_said(program, tmp_path):
     before = ["unshare", "--mount"]
     with called(program, tmp_path, before=before) as own:
