@@ -51,7 +51,7 @@ def test_calls_are_those_that_the_program_made(bpftrace, program, tmp_path, trut
         assert run.agrees(ours, told)
     assert {row["key"]["comm"] for row in run.tables["calls"]} == {"called"}
     assert {row["key"]["pid"] for row in run.tables["calls"]} == {one.pid}
-    assert run.total("calls_total") == run.total("calls")
+    assert run.agrees(run.total("calls"), run.total("calls_total"))
     assert run.capture["parameters"]["function"] == names
     assert [found["path"] for found in run.capture["program"]["functions"]] == [
         name.partition(":")[0] for name in names
@@ -211,7 +211,7 @@ def test_times_are_those_that_the_program_measures(bpftrace, program, stripped, 
             )  # fmt: skip
             assert abs(LogBuckets().index(low) - own) <= 1, (quantile, low, high, exact)
         (sums,) = run.rows("time", function=name, pid=pid)
-        assert sums["count"] == row["count"]
+        assert abs(sums["count"] - row["count"]) <= run.missed
         # Whatever interrupts it outside of its own readings is the probes' and not the program's time.
         assert sums["total"] >= sum(measured) or run.missed
     assert run.total("unfollowed") == 0
@@ -236,8 +236,8 @@ def test_each_call_of_a_recursive_function_is_measured(bpftrace, program, tmp_pa
         "the innermost waits 2 ms, all have that in them"
     )
     # MAX_URETPROBE_DEPTH of kernel/events/uprobes.c: the outermost 64 are watched.
-    assert deep.total("began") == 100
-    assert deep.total("latency", "count") == 64
+    assert deep.agrees(deep.total("began"), 100)
+    assert deep.agrees(deep.total("latency", "count"), 64)
 
 
 def test_calls_that_never_return_disturb_no_others(bpftrace, program, tmp_path, truth):
@@ -257,7 +257,7 @@ def test_calls_that_never_return_disturb_no_others(bpftrace, program, tmp_path, 
     assert jumps.agrees(jumps.total("began"), 1000)
     assert jumps.total("unfollowed") == 0
     assert ends.rows("latency", function=f"{program}:end_inside") == []
-    assert ends.total("began", function=f"{program}:end_inside") == 50
+    assert ends.agrees(ends.total("began", function=f"{program}:end_inside"), 50)
     assert ends.agrees(ends.total("latency", "count", function=f"{program}:empty"), 400)
 
 
@@ -267,8 +267,8 @@ def test_what_the_maps_have_no_room_for_is_counted(bpftrace, program, tmp_path):
             "function-latency", "--function", f"{program}:recurse", "--max-map-keys", "8", bpftrace=bpftrace,
             command=command(one.asking("recurse 30")), allowed=(*MISSING, "map-full"),
         )  # fmt: skip
-    assert run.total("latency", "count") == 8
-    assert run.total("unfollowed") == 22
+    assert run.agrees(run.total("latency", "count"), 8)
+    assert run.agrees(run.total("unfollowed"), 22)
     assert "map-full" in run.problems
 
 
