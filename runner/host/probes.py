@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from runner.host import btf, kernel
@@ -58,6 +59,7 @@ def _tracepoint_fields(description: Path) -> tuple[str, ...] | None:
     return tuple(name for name in _FIELD.findall(text) if not name.startswith("common_"))
 
 
+@cache
 def _takes_fentry() -> bool:
     """Whether programs can stand around functions; asked of the kernel itself where we may ask it."""
     root = Path("/")
@@ -71,13 +73,21 @@ def _is_described(function: str) -> bool:
 
 
 def _is_traceable(function: str, tracefs: Path | None) -> bool:
-    try:
-        if tracefs is not None:
-            with (tracefs / "available_filter_functions").open() as functions:
-                return any(line.split(maxsplit=1)[0] == function for line in functions)
-    except OSError:
-        pass  # CONFIG_FUNCTION_TRACER unset: any text symbol may be probed
+    listed = _filter_functions(tracefs) if tracefs is not None else None
+    if listed is not None:
+        # A function of a module has its name behind it: `nf_confirm [nf_conntrack]`.
+        return f"\n{function}\n" in listed or f"\n{function} " in listed
+    # CONFIG_FUNCTION_TRACER unset: any text symbol may be probed.
     with Path("/proc/kallsyms").open() as symbols:
         return any(
             fields[2] == function and fields[1] in "tT" for fields in (line.split() for line in symbols)
         )
+
+
+@cache
+def _filter_functions(tracefs: Path) -> str | None:
+    """Return the list of functions that can be traced: some ten thousand lines, and a newline before the first."""
+    try:
+        return "\n" + (tracefs / "available_filter_functions").read_text()
+    except OSError:
+        return None
