@@ -86,7 +86,7 @@ def _is_traceable(function: str, tracefs: Path | None) -> bool:
 
 @cache
 def _filter_functions(tracefs: Path) -> str | None:
-    """Return the list of functions that can be traced: some ten thousand lines, and a newline before the first."""
+    """Return the functions that can be traced, each after a newline: some ten thousand lines."""
     try:
         return "\n" + (tracefs / "available_filter_functions").read_text()
     except OSError:

@@ -142,7 +142,9 @@ def main() -> int:
         folder = Path(name)
         truths = folder / "truth.json"
         os.environ[TRUTH_FILE] = str(truths)
-        words = ["-p", "no:cacheprovider", "-m", "guest", "tests/guest", *sys.argv[1:]]
+        # Where a test stands still it says where.
+        told = ["-o", "faulthandler_timeout=200", "-p", "no:cacheprovider"]
+        words = [*told, "-m", "guest", "tests/guest", *sys.argv[1:]]
         # In the guest a test that is skipped proves nothing.
         os.environ[FORCE] = "1"
         code = 1
