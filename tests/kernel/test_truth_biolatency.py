@@ -59,10 +59,12 @@ def test_requests_are_those_that_the_kernel_counts(bpftrace, tmp_path, truth):
         (ours["flush"], theirs.flushes), (ours["discard"], theirs.discards),
     ):  # fmt: skip
         assert run.agrees(mine, independent), run.capture["quality"]
-    assert run.tables["ambiguous"] == []
+    # Where a completion was missed, the next flush, at the same place, finds another under way.
+    assert run.tables["ambiguous"] == [] or run.missed
     assert {row["key"]["device"] for row in run.tables["latency"]} == {one.name}
     for row in run.tables["latency"]:
-        assert row["count"] == run.total("requests", "count", operation=row["key"]["operation"])
+        same = run.total("requests", "count", operation=row["key"]["operation"])
+        assert abs(row["count"] - same) <= run.missed
     assert run.tables["failed"] == []
 
 
@@ -140,11 +142,11 @@ def test_time_in_the_queue_and_in_the_device_are_together_what_the_kernel_counts
     share = (run.missed + 1) / done.reads
     assert abs(waited + took - done.read_ms) <= (0.03 + share) * done.read_ms
     (queued,) = run.rows("queued", operation="read")
-    assert queued["count"] == run.total("waits", "count", operation="read")
+    assert abs(queued["count"] - run.total("waits", "count", operation="read")) <= run.missed
     (latency,) = run.rows("latency", operation="read")
     certain = sum(count for low, _, count in buckets_of(latency) if low >= 5000)
     most = sum(count for _, high, count in buckets_of(latency) if high >= 5000)
-    assert certain <= run.total("slow") <= most
+    assert certain - run.missed <= run.total("slow") <= most + run.missed
 
 
 def test_a_cgroups_limit_is_no_time_of_the_device(bpftrace, tmp_path, truth):
@@ -256,9 +258,9 @@ def test_a_request_that_is_done_in_parts_and_fails_is_one(bpftrace, tmp_path, tr
     )  # fmt: skip
     assert run.agrees(ours, theirs)
     assert theirs == 2
-    assert run.total("failed") == 1
+    assert run.agrees(run.total("failed"), 1)
     # The second part was given back and waited.
-    assert run.total("waits", "count") >= 1
+    assert run.total("waits", "count") >= 1 - run.missed
 
 
 def test_a_device_that_comes_or_goes_during_the_run_has_its_name(bpftrace, tmp_path):
