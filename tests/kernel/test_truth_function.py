@@ -1,7 +1,6 @@
 """The recipes of functions against a program that knows how often it called them, and how long they took."""
 
 import math
-import platform
 import shutil
 import subprocess
 from pathlib import Path
@@ -282,44 +281,6 @@ def test_what_the_probes_themselves_take(bpftrace, program, tmp_path, figure):
     low, high = bucket_at(0.5, buckets_of(row))
     figure(f"an empty function takes {low} to {high} ns, as function-latency sees it")
     assert low > 100
-
-
-needs_kprobes = pytest.mark.skipif(
-    not Path("/sys/bus/event_source/devices/kprobe").exists(), reason="this kernel has no kprobes"
-)
-
-
-def system_call(name):
-    """Return the kernel's function of a system call (CONFIG_ARCH_HAS_SYSCALL_WRAPPER)."""
-    return f"__{'x64' if platform.machine() == 'x86_64' else 'arm64'}_sys_{name}"
-
-
-@needs_kprobes
-def test_calls_of_a_kernel_function_are_those_that_the_program_makes(bpftrace, program, tmp_path):
-    name = system_call("getppid")
-    with called(program, tmp_path) as one:
-        run = run_recipe(
-            "function-calls", "--function", name, "--pid", str(one.pid), bpftrace=bpftrace,
-            command=command(one.asking("parent 5000")),
-        )  # fmt: skip
-    assert run.agrees(run.total("calls", function=name), 5000)
-
-
-@needs_kprobes
-def test_times_of_a_kernel_function_have_its_sleep_in_them(bpftrace, program, tmp_path):
-    sleeping, asking = system_call("clock_nanosleep"), system_call("getppid")
-    with called(program, tmp_path) as one:
-        run = run_recipe(
-            "function-latency", "--function", sleeping, "--function", asking, "--pid", str(one.pid),
-            bpftrace=bpftrace, command=command(one.asking(*["recurse 1"] * 20, "parent 500")),
-        )  # fmt: skip
-    (slept,) = run.rows("latency", function=sleeping)
-    assert run.agrees(slept["count"], 20)
-    assert all(low >= 1_700_000 for low, _, _ in buckets_of(slept))
-    (asked,) = run.rows("latency", function=asking)
-    assert run.agrees(asked["count"], 500)
-    assert bucket_at(0.5, buckets_of(asked))[1] < 1_000_000
-    assert run.total("unfollowed") == 0
 
 
 def test_a_kernel_function_needs_a_kernel_that_has_kprobes(bpftrace):
