@@ -144,7 +144,7 @@ printf '}},\n "enums": {{'
 {enums}
 printf '}},\n "devices": ['
 {devices}
-printf ']}}\n'
+printf '],\n "functions": {{}}}}\n'
 """
 
 
