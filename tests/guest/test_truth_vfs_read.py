@@ -5,12 +5,14 @@ import json
 import math
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from runner.capture.buckets import LogBuckets
+from tests.command import EBPF_RECIPE
 from tests.guest.variants import run_without
 from tests.kernel.recipes import run_recipe
 from tests.laboratory import reader
@@ -183,3 +185,28 @@ def test_kretprobes_count_the_reads_and_those_that_they_miss(tmp_path, truth, fi
 
 def _counts(sorted_indexes):
     return [(index, sorted_indexes.count(index)) for index in dict.fromkeys(sorted_indexes)]
+
+
+def test_it_has_windows(tmp_path):
+    with load("reader-small", tmp_path, module=MODULE) as one:
+        printed = tmp_path / "printed"
+        argv = [
+            EBPF_RECIPE,
+            "run",
+            "vfs-read-latency",
+            "--pid",
+            str(one.pid),
+            "--interval",
+            "2s",
+            "-f",
+            "jsonl",
+        ]
+        with printed.open("w") as stdout:
+            subprocess.run([*argv, "--", *asking(one)], stdout=stdout, check=True, timeout=200)
+    *windows, whole = (json.loads(line) for line in printed.read_text().splitlines())
+    assert "index" not in whole["window"]
+    assert [window["window"]["index"] for window in windows] == list(range(len(windows)))
+    counted = [sum(row["count"] for row in each["tables"][0]["rows"]) for each in (*windows, whole)]
+    # What came after the last of them is in the whole run alone.
+    assert sum(counted[:-1]) <= counted[-1]
+    assert counted[-1] >= reader.SMALL_READS
