@@ -1,16 +1,21 @@
 """The recipes of functions against a program that knows how often it called them, and how long they took."""
 
+import json
 import math
+import platform
 import shutil
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from runner.capture.buckets import LogBuckets
 from tests.command import EBPF_RECIPE
-from tests.kernel.recipes import MISSING, bucket_at, buckets_of, run_recipe
+from tests.kernel.recipes import MISSING, Run, bucket_at, buckets_of, run_recipe
 from tests.laboratory.called import address_of, build, called, command
+from tests.laboratory.children import child
 from tests.laboratory.releases import release_of
 
 pytestmark = pytest.mark.kernel
@@ -281,6 +286,34 @@ def test_what_the_probes_themselves_take(bpftrace, program, tmp_path, figure):
     low, high = bucket_at(0.5, buckets_of(row))
     figure(f"an empty function takes {low} to {high} ns, as function-latency sees it")
     assert low > 100
+
+
+def test_times_of_kernel_functions_go_by_the_order_of_calls(bpftrace, program, tmp_path):
+    """As on kernels with kprobes, and on processors whose stack pointer is not known: here with uprobes."""
+    name = f"{program}:recurse"
+    facts, rendered, output = (tmp_path / each for each in ("facts.json", "rendered.bt", "rendered.out"))
+    asked = ["--function", name]
+    own = [EBPF_RECIPE, "render", "function-latency", *asked, "--bpftrace", bpftrace, "--facts"]
+    said = subprocess.run(own, capture_output=True, text=True, check=True).stdout
+    facts.write_text(said.replace(f'"{platform.machine()}"', '"s390x"'))
+    elsewhere = [EBPF_RECIPE, "render", "function-latency", *asked, "--host", facts, "-o", rendered]
+    subprocess.run(elsewhere, check=True)
+    assert "@depth" in rendered.read_text()
+    quiet = ["--no-warnings"] if release_of(bpftrace) == "0.27.1" else []
+    with called(program, tmp_path) as one, output.open("wb") as file:
+        tracing = [bpftrace, "-f", "json", *quiet, rendered]
+        with child(tracing, stdout=file, stderr=subprocess.DEVNULL, end=signal.SIGINT):
+            deadline = time.monotonic() + 30
+            while b"ebpf-recipe/time" not in output.read_bytes():
+                assert time.monotonic() < deadline, "it did not start"
+                time.sleep(0.05)
+            time.sleep(2)  # the probes are attached behind BEGIN
+            subprocess.run(["sh", "-c", one.asking(*["recurse 10"] * 3)], check=True)
+    done = subprocess.run([EBPF_RECIPE, "decode", output], capture_output=True, text=True, check=True)
+    run = Run(json.loads(done.stdout))
+    (row,) = run.rows("latency", pid=one.pid)
+    assert (row["count"], run.total("began")) == (30, 30)
+    assert all(low >= 1_700_000 for low, _, _ in buckets_of(row))
 
 
 def test_a_kernel_function_needs_a_kernel_that_has_kprobes(bpftrace):
