@@ -134,6 +134,10 @@ def _common_options(
             help="Decode a recorded run of the same command; nothing is traced.",
         ),
     ] = None,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Run although it may harm the target; without it that is refused."),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the program for this host and do not run it.")
     ] = False,
@@ -161,6 +165,7 @@ def _run(
     overhead: Measured,
     record: Path | None,
     replay: Path | None,
+    force: bool,
     dry_run: bool,
     recipes: list[Path] | None,
 ) -> None:
@@ -233,8 +238,12 @@ def _run(
         for function, place in plan.places:
             if place.path != function.path:
                 say(f"note: {function.text} is looked for in {place.path}")
-            if place.can_throw and plan.watches_returns:
-                say(f"note: an exception that passes {function.text} meanwhile will end the program")
+            if place.can_throw and plan.watches_returns and not force:
+                raise ValueRefused(
+                    f"--function {function.text}: the file has C++ exceptions or Rust panics, and one that "
+                    f"passes a function whose return is watched ends the program (std::terminate)",
+                    hint="function-calls watches no returns; --force measures it all the same",
+                )
         # A command may be, or start, the process that is meant.
         for name in absent_names(values.get("comm", ())) if workload is None else ():
             say(f"note: no process is called {name!r} now")

@@ -316,6 +316,31 @@ def test_times_of_kernel_functions_go_by_the_order_of_calls(bpftrace, program, t
     assert all(low >= 1_700_000 for low, _, _ in buckets_of(row))
 
 
+THROWS = """
+extern void __cxa_throw(void) __attribute__((weak));
+void *volatile thrown;
+__attribute__((noinline)) void watched(void) { thrown = __cxa_throw; }
+int main(void) { watched(); return 0; }
+"""
+
+
+def test_what_an_exception_would_end_is_refused(bpftrace, tmp_path):
+    source, path = tmp_path / "throws.c", tmp_path / "throws"
+    source.write_text(THROWS)
+    subprocess.run(["cc", "-o", path, source], check=True)
+
+    def run(recipe, *more):
+        words = [EBPF_RECIPE, "run", recipe, "--function", f"{path}:watched", "--bpftrace", bpftrace]
+        return subprocess.run([*words, *more, "--", path], capture_output=True, text=True, check=False)
+
+    refused = run("function-latency")
+    assert refused.returncode == 3
+    assert "std::terminate" in refused.stderr
+    assert "function-calls" in refused.stderr
+    for allowed in (run("function-latency", "--force"), run("function-calls")):
+        assert allowed.returncode == 0, allowed.stderr
+
+
 def test_a_kernel_function_needs_a_kernel_that_has_kprobes(bpftrace):
     if Path("/sys/bus/event_source/devices/kprobe").exists():
         pytest.skip("this kernel has kprobes")
