@@ -21,14 +21,14 @@ def system_call(name):
     return f"__{'x64' if platform.machine() == 'x86_64' else 'arm64'}_sys_{name}"
 
 
-def test_times_of_a_kernel_function_have_its_sleep_in_them(bpftrace, program, tmp_path, truth):
+def test_times_of_a_kernel_function_have_its_sleep_in_them(program, tmp_path, truth):
     sleeping, asking = system_call("clock_nanosleep"), system_call("getppid")
     with called(program, tmp_path) as one:
         run = run_recipe(
             "function-latency", "--function", sleeping, "--function", asking, "--pid", str(one.pid),
-            bpftrace=bpftrace, command=command(one.asking(*["recurse 1"] * 20, "parent 500")),
+            bpftrace="bpftrace", command=command(one.asking(*["recurse 1"] * 20, "parent 500")),
         )  # fmt: skip
-    release = release_of(bpftrace)
+    release = release_of("bpftrace")
     (slept,) = run.rows("latency", function=sleeping)
     (asked,) = run.rows("latency", function=asking)
     for row, name, told in ((slept, "clock_nanosleep", 20), (asked, "getppid", 500)):

@@ -29,16 +29,16 @@ def lossy(hosts):
         stop_losing_packets(hosts[1])
 
 
-def test_retransmits_of_who_only_writes_have_their_owner(bpftrace, lossy, truth):
+def test_retransmits_of_who_only_writes_have_their_owner(lossy, truth):
     server, client = lossy
-    release = release_of(bpftrace)
+    release = release_of("bpftrace")
     words = [server.ipv4, str(PORT)]
     serve = [sys.executable, "-m", "tests.laboratory.server", *words, "pay svc", str(BYTES), "unasked"]
     fetch = client.command([sys.executable, "-m", "tests.laboratory.client", *words, str(TIMES)])
     with child(server.command(serve), stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"listening\n"
         before = counters(server)
-        run = run_recipe("tcp-retrans", "--comm", "pay svc", bpftrace=bpftrace, command=fetch)
+        run = run_recipe("tcp-retrans", "--comm", "pay svc", bpftrace="bpftrace", command=fetch)
         segments = counted_since(server, before)["TcpRetransSegs"]
     assert run.capture["recipe"]["variant"] == "kprobe"
     ours = sum(

@@ -52,9 +52,9 @@ def compare(transfer, release, variant, truth):
         assert agree(transfer.run, ours, count), (keys, ours, count)
 
 
-def test_fexit_counts_the_bytes_that_the_kernel_counts(bpftrace, hosts, tmp_path, truth):
-    release = release_of(bpftrace)
-    transfer = Transfer(hosts, tmp_path, bpftrace, ("ipv4", "ipv6"), beside=WAITING)
+def test_fexit_counts_the_bytes_that_the_kernel_counts(hosts, tmp_path, truth):
+    release = release_of("bpftrace")
+    transfer = Transfer(hosts, tmp_path, "bpftrace", ("ipv4", "ipv6"), beside=WAITING)
     assert transfer.run.capture["recipe"]["variant"] == "fexit"
     compare(transfer, release, "fexit", truth)
     received = transfer.run.total("received", comm="waiting")

@@ -1,13 +1,12 @@
 """A recipe in a variant that this kernel would not choose: rendered for a host that lacks some of its probes."""
 
 import json
-import signal
 import subprocess
 import time
 
 from tests.command import EBPF_RECIPE
 from tests.kernel.recipes import Run
-from tests.laboratory.children import child
+from tests.laboratory.children import child, end_bpftrace
 
 LIMIT_SECONDS = 120
 
@@ -43,6 +42,5 @@ def run_without(kinds, recipe, *arguments, bpftrace, command, folder):
         # It tells of its beginning when the probes are being attached: the last may come a little later.
         time.sleep(3)
         subprocess.run(command, check=True, capture_output=True, timeout=LIMIT_SECONDS)
-        tracer.send_signal(signal.SIGINT)
-        tracer.wait(LIMIT_SECONDS)
+        end_bpftrace(tracer, LIMIT_SECONDS)
     return Run(json.loads(call("decode", str(output), "-f", "json")))

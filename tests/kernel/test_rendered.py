@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import time
 
@@ -10,7 +9,7 @@ import pytest
 
 from tests.command import EBPF_RECIPE
 from tests.kernel.test_tcp_retrans import INDEPENDENT, total
-from tests.laboratory.children import child
+from tests.laboratory.children import child, end_bpftrace
 from tests.laboratory.independent import counted
 from tests.laboratory.network import lose_packets, stop_losing_packets
 from tests.laboratory.nginx import PORT, load
@@ -57,8 +56,7 @@ def test_a_host_with_bpftrace_alone(bpftrace, facts, hosts, nginx_host, tmp_path
             with counted(INDEPENDENT.replace("PORT", str(PORT)), bpftrace=bpftrace) as independent:
                 subprocess.run(load(client, server.ipv4, 25), check=True, capture_output=True)
                 # Both end within a moment in which nothing is sent.
-            node.send_signal(signal.SIGINT)
-            node.wait(60)
+            end_bpftrace(node)
     finally:
         stop_losing_packets(client)
     capture = json.loads(command("decode", str(output), "-f", "json"))

@@ -3,7 +3,6 @@
 import json
 import operator
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -12,7 +11,7 @@ import pytest
 
 from tests.command import EBPF_RECIPE
 from tests.kernel.recipes import Run, buckets_of, run_recipe
-from tests.laboratory.children import child
+from tests.laboratory.children import child, end_bpftrace
 from tests.laboratory.disk import MIB, counters, disk
 from tests.laboratory.fio import fio, job_of
 from tests.laboratory.releases import release_of
@@ -202,8 +201,7 @@ def test_a_kernel_without_the_newer_tracepoint(bpftrace, tmp_path, truth):
             load = fio(one.path, tmp_path / "fio", rw="randread", bs="8k", number_ios=1000, iodepth=16)
             subprocess.run(["sh", "-c", load], check=True, capture_output=True)
             theirs = counters(one.name).since(before).reads
-            node.send_signal(signal.SIGINT)
-            node.wait(60)
+            end_bpftrace(node)
     capture = json.loads(said("decode", str(output), "-f", "json"))
     assert capture["recipe"]["variant"] == "insert"
     run = Run(capture)

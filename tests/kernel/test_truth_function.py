@@ -4,7 +4,6 @@ import json
 import math
 import platform
 import shutil
-import signal
 import subprocess
 import time
 from pathlib import Path
@@ -15,7 +14,7 @@ from runner.capture.buckets import LogBuckets
 from tests.command import EBPF_RECIPE
 from tests.kernel.recipes import MISSING, Run, bucket_at, buckets_of, run_recipe
 from tests.laboratory.called import address_of, build, called, command
-from tests.laboratory.children import child
+from tests.laboratory.children import child, end_bpftrace
 from tests.laboratory.releases import release_of
 
 pytestmark = pytest.mark.kernel
@@ -302,13 +301,14 @@ def test_times_of_kernel_functions_go_by_the_order_of_calls(bpftrace, program, t
     quiet = ["--no-warnings"] if release_of(bpftrace) == "0.27.1" else []
     with called(program, tmp_path) as one, output.open("wb") as file:
         tracing = [bpftrace, "-f", "json", *quiet, rendered]
-        with child(tracing, stdout=file, stderr=subprocess.DEVNULL, end=signal.SIGINT):
+        with child(tracing, stdout=file, stderr=subprocess.DEVNULL) as tracer:
             deadline = time.monotonic() + 30
             while b"ebpf-recipe/time" not in output.read_bytes():
                 assert time.monotonic() < deadline, "it did not start"
                 time.sleep(0.05)
             time.sleep(2)  # the probes are attached behind BEGIN
             subprocess.run(["sh", "-c", one.asking(*["recurse 10"] * 3)], check=True)
+            end_bpftrace(tracer)
     done = subprocess.run([EBPF_RECIPE, "decode", output], capture_output=True, text=True, check=True)
     run = Run(json.loads(done.stdout))
     (row,) = run.rows("latency", pid=one.pid)

@@ -171,7 +171,8 @@ def test_threads_that_ended_leave_nothing_behind(bpftrace):
         allowed=(*MISSING, "repaired", "map-full", "stacks-lost", "stacks-cut"),
     )  # fmt: skip
     assert {row["key"]["comm"] for row in run.tables["waits"]} == {"many"}
-    assert run.tables["off_cpu_of_kernel_threads"] == []
+    # A thread that is preempted while it ends has given up its memory: it has no user stack any more.
+    assert all(row["key"]["preempted"] for row in run.tables["off_cpu_of_kernel_threads"])
     assert run.total("unfollowed") == 0
     assert run.total("waits", "count", preempted=False) >= 2000
 

@@ -35,7 +35,7 @@ _VNG = Path(sys.executable).with_name("vng")
 
 BOOT_SECONDS = 120
 """How long the guest may take to boot and to go down, beside its tests."""
-TEST_SECONDS = 720
+TEST_SECONDS = 1200
 """How long the tests may take; inside the guest and outside, so that neither end waits for the other for ever."""
 
 

@@ -2,12 +2,11 @@
 
 import contextlib
 import json
-import signal
 import subprocess
 from collections.abc import Iterator
 from typing import Any
 
-from tests.laboratory.children import child
+from tests.laboratory.children import child, end_bpftrace
 
 
 @contextlib.contextmanager
@@ -20,9 +19,7 @@ def counted(program: str, *, bpftrace: str = "bpftrace") -> Iterator[dict[str, A
         first = process.stdout.readline()
         assert b"attached" in first, process.communicate()
         yield maps
-        process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=60)
-        for line in output.splitlines():
+        for line in end_bpftrace(process).splitlines():
             message = json.loads(line) if line.startswith(b"{") else {}
             if message.get("type") == "map":
                 maps.update(message["data"])
