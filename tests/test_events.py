@@ -248,3 +248,28 @@ def test_a_line_says_what_it_is():
     assert document["schema"] == "ebpf-recipe/event/v1"
     assert document["fields"] == EVENT["fields"]
     assert "pid=10" in format_events([EVENT])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [5, None, True, 1.5, [], {}],
+)
+def test_a_text_that_is_none_is_refused(wrong):
+    plan = plan_of("file-opens")
+    with pytest.raises(NotUnderstood, match="shape that is not declared"):
+        read_events([("value", [EVENT_MARK, 0, AT, 1, 10, SH, 0, 3, 0, wrong])], plan, None, _moment())
+
+
+@pytest.mark.parametrize("wrong", [1 << 64, 10**29, True, "1_0", "\u0667", 1.5, float("inf"), None, [1]])
+def test_a_number_that_is_none_is_refused(wrong):
+    plan = plan_of("file-opens")
+    for place in (1, 2, 3, 4, 7, 8):
+        data = [EVENT_MARK, 0, AT, 1, 10, SH, 0, 3, 0, "x"]
+        data[place] = wrong
+        with pytest.raises(NotUnderstood, match="shape that is not declared"):
+            read_events([("value", data)], plan, None, _moment())
+
+
+def test_a_name_of_a_field_moves_no_cursor():
+    shown = format_events([{**EVENT, "name": "a\x1b[2J", "fields": {"b\x1b[31m": 1}}])
+    assert "\x1b" not in shown

@@ -111,7 +111,10 @@ def test_what_is_not_there_is_named_with_what_is_near(program, stripped, tmp_pat
     assert "[there is main" in refusal(program, "mian")
     assert "is stripped" in refusal(stripped, "main")
     assert "there is no file" in refusal(tmp_path / "nothing", "f")
-    assert "Is a directory" in refusal(tmp_path, "f")
+    assert "no regular file" in refusal(tmp_path, "f")
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    assert "no regular file" in refusal(fifo, "f")
     assert "calls puts in another library" in refusal(program, "puts")
     assert "IFUNC" in refusal(program, "chosen")
 

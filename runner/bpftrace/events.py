@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
-from runner.bpftrace.keys import decode_part, signed, unsigned
+from runner.bpftrace.keys import decode_part, in_64_bits, signed, unsigned
 from runner.bpftrace.repair import as_bytes
 from runner.capture.declaration import EVENT_MARK, PIECE_MARK
 from runner.capture.encode import encode_text
@@ -70,15 +71,15 @@ class EventDecoder:
         :raises NotUnderstood: It does not have the shape that its declaration has.
         """
         try:
-            index, at, thread = (unsigned(int(each)) for each in data[1:_HEAD])
+            index, at, thread = (_whole(each) for each in data[1:_HEAD])
             if data[0] == PIECE_MARK:
-                place = (index, at, thread, int(data[_HEAD]))
+                place = (index, at, thread, _whole(data[_HEAD]))
                 self._pieces.setdefault(place, []).append(data[_HEAD + 1 :])
                 if len(self._pieces) > _MOST_WAITING:
                     del self._pieces[next(iter(self._pieces))]
                 return None
             return self._decoded(index, at, thread, data[_HEAD:])
-        except (ValueError, TypeError, IndexError) as error:
+        except (ValueError, TypeError, IndexError, OverflowError) as error:
             raise NotUnderstood(f"an event was printed in a shape that is not declared: {data!r}") from error
 
     def _decoded(self, index: int, at: int, thread: int, parts: list[Any]) -> DecodedEvent:
@@ -96,19 +97,22 @@ class EventDecoder:
         self, event: DecodedEvent, field: FieldDeclaration, parts: list[Any], pieces: list[list[Any]]
     ) -> Any:
         if field.key is not None:
-            if field.type == "error" and int(parts[0]) == 0:
+            if field.type == "error" and _whole(parts[0]) == 0:
                 return None
-            return decode_part(field.key, [str(part) for part in parts], self._names)
+            is_text = field.type == "ip"
+            return decode_part(
+                field.key, [part if is_text else str(_whole(part)) for part in parts], self._names
+            )
         match field.type:
             case "text":
                 return self._text(event, field, parts[0])
             case "path":
-                return self._path(event, field, signed(int(parts[0])), pieces)
+                return self._path(event, field, signed(_whole(parts[0])), pieces)
             case _:
-                return self._arguments(event, field, signed(int(parts[0])), pieces)
+                return self._arguments(event, field, signed(_whole(parts[0])), pieces)
 
     def _text(self, event: DecodedEvent, field: FieldDeclaration, text: Any) -> str | TextBytes:
-        raw = as_bytes(text)
+        raw = as_bytes(_string(text))
         if len(raw) >= self._text_bytes - 1 and field.name not in event.cut:
             event.cut.append(field.name)
         return encode_text(raw)
@@ -117,7 +121,7 @@ class EventDecoder:
         self, event: DecodedEvent, field: FieldDeclaration, count: int, pieces: list[list[Any]]
     ) -> str | TextBytes | None:
         """Return a path, whose components come from its end; a negative count says that it goes on."""
-        names = [as_bytes(name) for (name,) in pieces]
+        names = [as_bytes(_string(name)) for (name,) in pieces]
         if len(names) != abs(count):
             event.damaged.append(field.name)
             return None
@@ -132,7 +136,7 @@ class EventDecoder:
     ) -> list[str | TextBytes] | None:
         """Return the words of a command line: its bytes as integers, each word with its NUL."""
         raw = b"".join(
-            unsigned(int(word)).to_bytes(_WORD_BYTES, self._names.byteorder)
+            unsigned(_whole(word)).to_bytes(_WORD_BYTES, self._names.byteorder)
             for piece in pieces
             for word in piece
         )
@@ -142,3 +146,24 @@ class EventDecoder:
         if length <= len(raw) and words and not words[-1]:
             words.pop()
         return [encode_text(word) for word in words]
+
+
+_DIGITS = re.compile(r"-?[0-9]{1,20}", re.ASCII)
+
+
+def _whole(part: Any) -> int:
+    """Return an integer of 64 bits; great ones are printed as texts by 0.27.
+
+    :raises TypeError, ValueError: It is none.
+    """
+    if type(part) is str and _DIGITS.fullmatch(part):
+        part = int(part)
+    if type(part) is not int or not in_64_bits(part):
+        raise TypeError(f"{part!r} is no integer of 64 bits")
+    return part
+
+
+def _string(part: Any) -> str:
+    if type(part) is not str:
+        raise TypeError(f"{part!r} is no text")
+    return part

@@ -117,7 +117,7 @@ class Session:
     def stop(self) -> Recording:
         """End bpftrace so that it prints its maps, read all of it, and return the recording.
 
-        A `wake` meanwhile is somebody who cannot wait: it takes the next harder step.
+        A signal meanwhile (`wake`) is somebody who cannot wait: it takes the next harder step.
         """
         if self.recording.ended is None:
             self.recording.ended = Moment.now()
@@ -144,7 +144,10 @@ class Session:
         while not self._process.is_drained and (left := limit - time.monotonic()) > 0:
             happening = self._process.next_happening(min(silence_seconds, left))
             if isinstance(happening, Wake):
-                return "wake"
+                # That the window is over is no reason for haste: it is why we are here.
+                if happening.reason.startswith("SIG"):
+                    return "wake"
+                continue
             if happening is None:
                 return "silence" if is_silent else "pause"
             if isinstance(happening, Output):

@@ -43,7 +43,18 @@ def read_capture(path: Path) -> Capture:
         raise NotUnderstood(f"{path} is not a capture: {where}: {first['msg']}") from error
     for table in capture["tables"]:
         _check(table, path)
+    for place, event in enumerate(capture["events"]):
+        for name, value in event["fields"].items():
+            if not all(_is_plain(each) for each in (value if isinstance(value, list) else [value])):
+                raise NotUnderstood(f"{path} is not a capture: events.{place}.{name}: no value of a field")
     return capture
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is one that a field of an event, or a word of it, has."""
+    if isinstance(value, dict):
+        return value.keys() == {"text", "base64"} and all(isinstance(each, str) for each in value.values())
+    return value is None or isinstance(value, str | int)
 
 
 def _is_histogram(row: Any) -> bool:

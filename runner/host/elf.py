@@ -27,6 +27,18 @@ _THROWING = ("__gxx_personality_v0", "__cxa_throw", "_Unwind_RaiseException", "r
 """What such code refers to, also where it is stripped: the personality of its frames, or what throws."""
 
 _DEBUG_FILES = Path("/usr/lib/debug/.build-id")
+_MACHINES = {
+    "EM_X86_64": ("x86_64",),
+    "EM_386": ("i686", "i586", "i486", "i386", "x86_64"),
+    "EM_AARCH64": ("aarch64",),
+    "EM_ARM": ("armv7l", "armv8l", "armv6l", "aarch64"),
+    "EM_RISCV": ("riscv64",),
+    "EM_PPC64": ("ppc64le", "ppc64"),
+    "EM_S390": ("s390x",),
+    "EM_LOONGARCH": ("loongarch64",),
+}
+"""What `uname -m` says on hosts that run a program, by the architecture of its file."""
+
 _EXECUTABLE = 1
 """PF_X."""
 
@@ -35,7 +47,15 @@ _DATAREL_SDATA4 = 0x3B
 
 
 class NotElf(ValueError):
-    """A file is no program and no library."""
+    """A file is no program and no library.
+
+    :ivar head: Its first two bytes.
+    """
+
+    def __init__(self, message: str, *, head: bytes = b"") -> None:
+        """Say why."""
+        super().__init__(message)
+        self.head = head
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +120,12 @@ class Binary:
         except (
             ELFError, struct.error, LookupError, AssertionError, AttributeError, ValueError, OverflowError
         ) as error:  # fmt: skip
-            raise NotElf(str(error) or type(error).__name__) from error
+            raise NotElf(str(error) or type(error).__name__, head=_head(path)) from error
 
     def _read(self, elf: Any) -> None:
+        machine = elf.header["e_machine"]
+        self.machines = _MACHINES.get(machine, (str(machine).removeprefix("EM_").lower(),))
+        self.entry: int = elf.header["e_entry"]
         if elf.header["e_type"] not in ("ET_EXEC", "ET_DYN"):
             raise NotElf(f"it is an ELF file of type {elf.header['e_type']}")
         self.word_bytes: int = elf.elfclass // 8
@@ -180,6 +203,14 @@ class Binary:
         head = self._bytes_at(entry, 16)
         size = int.from_bytes(head[12:16], "little") if len(head) == 16 else 0
         return start if address < start + size else None
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(2)
+    except OSError:
+        return b""
 
 
 def _opened(path: Path) -> Any:

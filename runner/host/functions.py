@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import difflib
+import functools
 import os
+import platform
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -111,18 +113,30 @@ def _paths(asked: Asked, pids: Sequence[int]) -> Iterator[tuple[str, int | None]
             ) from None
 
 
+@functools.lru_cache(maxsize=4)
+def _binary(path: str, _identity: tuple[int, int, int]) -> Binary:
+    """Return a file that is asked for several functions, read once."""
+    return Binary(Path(path))
+
+
 def _place_in(path: str, asked: Asked) -> FunctionPlace:
     try:
-        binary = Binary(Path(path))
+        if not Path(path).is_file():
+            raise ValueRefused(f"{asked.text}: {path} is no regular file")
+        found = Path(path).stat()
+        binary = _binary(path, (found.st_dev, found.st_ino, found.st_mtime_ns))
     except NotElf as error:
-        with Path(path).open("rb") as file:
-            is_script = file.read(2) == b"#!"
+        is_script = error.head.startswith(b"#!")
         what = f"no program and no library ({error})"
         raise ValueRefused(
             f"{asked.text}: {path} is {'a script, whose interpreter is the program' if is_script else what}"
         ) from error
     except OSError as error:
         raise _refused(asked, path, error) from error
+    if platform.machine() not in binary.machines:
+        raise ValueRefused(
+            f"{asked.text}: {path} is for {binary.machines[0]}, and this host is {platform.machine()}"
+        )
     if asked.returns and binary.is_go:
         raise ValueRefused(
             f"{asked.text}: {path} was made by Go, whose stacks move: a probe of a return would crash it",
@@ -240,6 +254,13 @@ def _check_address(binary: Binary, path: str, asked: Asked, address: int) -> Non
         raise ValueRefused(
             f"{asked.text}: 0x{address:x} is in the middle of the function{name} of {path}",
             hint=f"it begins at {asked.path}:0x{begin:x}",
+        )
+    named = any(each.address == address and each.kind != "data" for each in binary.symbols)
+    if not named and address not in (begin, binary.entry):
+        raise ValueRefused(
+            f"{asked.text}: neither symbols nor unwind tables of {path} say that a function begins at "
+            f"0x{address:x}, and a probe inside an instruction crashes the program",
+            hint="install its debug symbols, or name a function by its symbol",
         )
 
 

@@ -89,10 +89,11 @@ def format_events(events: Sequence[Event]) -> str:
     """Return a table of the events of a capture, of which only the values are known."""
     lines = []
     for event in events:
-        cells = [(event["time"] or "").partition("T")[2].removesuffix("Z"), event["name"]]
+        time = (event["time"] or "").partition("T")[2].removesuffix("Z")
+        cells = [printable(time), printable(event["name"])]
         for name, value in event["fields"].items():
             mark = " (cut)" if name in (*event.get("cut", ()), *event.get("damaged", ())) else ""
-            cells.append(f"{name}={_shown(value, None)}{mark}")
+            cells.append(f"{printable(name)}={_shown(value, None)}{mark}")
         lines.append("  ".join(cells))
     return "\n".join(lines)
 
