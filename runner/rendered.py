@@ -123,6 +123,13 @@ def render_for_node(
     )
 
 
+_LAST_SECOND = 4102444800
+"""The year 2100, in seconds since 1970."""
+
+_LAST_READING = 100 * 366 * 86_400 * 10**9
+"""A hundred years without a restart, in nanoseconds."""
+
+
 def rendered_of(head: bytes) -> Rendered | None:
     """Return what the beginning of an output says of its program; None where it says nothing.
 
@@ -161,6 +168,8 @@ def capture_of(rendered: Rendered, messages: Messages, *, is_contradictory: bool
     """
     began, ended, wall = (_found(pattern, messages) for pattern in (_BEGAN, _ENDED, _TIME))
     messages.others = [each for each in messages.others if not _is_ours(each)]
+    if (wall or 0) > _LAST_SECOND or not 0 <= (began or 0) <= (ended or began or 0) <= _LAST_READING:
+        raise NotUnderstood("the output says that it began or ended at no time that a clock shows")
     started = Moment(began or 0, datetime.fromtimestamp(wall or 0, UTC))
     recording = Recording(started, rendered.end_value)
     if began is not None and wall is not None and ended is not None:
