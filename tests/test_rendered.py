@@ -105,6 +105,22 @@ def changed(output, **changes):
 
 
 @pytest.mark.parametrize(
+    ("said", "wrong"),
+    [
+        (b"began 1000000000", b"began 99999999999999999999"),
+        (b"ended 6500000000", b"ended 1"),
+        (b"ended 6500000000", b"ended 99999999999999999999"),
+        (b"time 1795471131", b"time 999999999999"),
+    ],
+)
+def test_times_that_no_clock_shows_are_refused(said, wrong):
+    output = output_of(rendered("0.27.1"), "0.27.1")
+    assert said in output
+    with pytest.raises(NotUnderstood, match="at no time that a clock shows"):
+        decode([output.replace(said, wrong)])
+
+
+@pytest.mark.parametrize(
     ("changes", "said"),
     [
         ({"program_sha256": "0"}, "another program"),
