@@ -267,3 +267,17 @@ def test_nothing_is_cut_in_two_where_nobody_looks_at_a_width(tmp_path):
     without = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
     assert name in ebpf_recipe("report", str(path), env=without).stdout
     assert name not in ebpf_recipe("report", str(path), env={**without, "COLUMNS": "100"}).stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("report", "/dev/zero"),
+        ("render", "tcp-retrans", "--host", "/dev/zero"),
+        ("run", "tcp-retrans", "--replay", "/dev/zero"),
+    ],
+)
+def test_a_file_without_end_is_refused(arguments):
+    done = ebpf_recipe(*arguments)
+    assert done.returncode == 6, done.stderr
+    assert "more than 1024 MiB" in done.stderr

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 
+from runner.capture.whole_file import read_whole
 from runner.errors import NotUnderstood
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def read_recording(path: Path) -> tuple[Recording, dict[str, Any]]:
     :raises NotUnderstood: The file is not a recording.
     """
     try:
-        document = orjson.loads(path.read_bytes())
+        document = orjson.loads(read_whole(path))
         if document["schema"] != SCHEMA:
             raise ValueError(f"its schema is {document['schema']!r}, not {SCHEMA!r}")
         moments = {

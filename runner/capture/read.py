@@ -8,6 +8,7 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from runner.capture.document import Capture, Table
+from runner.capture.whole_file import read_whole
 from runner.errors import NotUnderstood
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def read_capture(path: Path) -> Capture:
     :raises NotUnderstood: The file is not a capture of version 1.
     """
     try:
-        capture = _CAPTURE.validate_python(orjson.loads(path.read_bytes()))
+        capture = _CAPTURE.validate_python(orjson.loads(read_whole(path)))
     except OSError as error:
         raise NotUnderstood(f"{path}: {error.strerror}") from error
     except orjson.JSONDecodeError as error:

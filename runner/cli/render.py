@@ -120,12 +120,13 @@ def _facts_of(path: Path) -> HostFacts:
 
     :raises NotUnderstood: The file holds none.
     """
+    from runner.capture.whole_file import read_whole
     from runner.errors import NotUnderstood
     from runner.host.facts_file import decode_facts
     from runner.rendered import features_of
 
     try:
-        raw = path.read_bytes()
+        raw = read_whole(path)
     except OSError as error:
         raise NotUnderstood(f"{path}: {error.strerror}") from error
     return decode_facts(raw, features_of, str(path))
