@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import hashlib
+import io
 import random
 import re
 import sys
@@ -107,8 +108,9 @@ class _Bytes:
     def __init__(self, raw: bytes) -> None:
         self._raw = raw
 
-    def read_bytes(self) -> bytes:
-        return self._raw
+    def open(self, mode: str) -> io.BytesIO:
+        assert mode == "rb"
+        return io.BytesIO(self._raw)
 
 
 def pieces(data: bytes, draw: random.Random) -> Iterator[bytes]:
