@@ -90,6 +90,9 @@ def read_yaml(path: Path) -> YamlFile:
             return YamlFile(path, node, None, tuple(findings))
         return YamlFile(path, node, _construct(loader, node))
     except yaml.MarkedYAMLError as error:
+        # The parser of PyYAML 6.0.4 has a limit of its own, which is higher.
+        if "maximum nesting depth" in (error.problem or ""):
+            return problem.at(error.problem_mark, "yaml-expansion", TOO_DEEP)
         return problem.at(error.problem_mark or error.context_mark, "yaml-syntax", _text_of(error))
     except yaml.YAMLError as error:
         return problem.file("yaml-syntax", " ".join(str(error).split()))
