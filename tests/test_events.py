@@ -84,11 +84,28 @@ def test_pieces_that_are_lost_leave_no_half_of_a_path(reader):
     for each in (path_piece("dash"), exec_line(2, 3)):
         taker.take(each, AT)
     assert events[0]["fields"]["executable"] is None
-    assert events[0]["damaged"] == ["executable"]
-    # The command line is longer than what came of it.
-    assert events[0]["fields"]["arguments"] == [""]
-    assert events[0]["cut"] == ["arguments"]
+    assert events[0]["damaged"] == ["executable", "arguments"]
+    assert events[0]["fields"]["arguments"] is None
     assert taker.handed_on.damaged["exec"] == 1
+
+
+def test_a_command_line_whose_middle_was_lost_is_not_joined(reader):
+    taker, events = reader
+    raw = b"a" * 150
+    for start in (0, 128):
+        taker.take(line(PIECE_MARK, 0, AT, THREAD, 5, *words(raw[start : start + 64])), AT)
+    taker.take(exec_line(0, len(raw)), AT)
+    assert events[0]["fields"]["arguments"] is None
+    assert events[0]["damaged"] == ["arguments"]
+
+
+def test_a_command_line_longer_than_what_is_kept_is_cut(reader):
+    taker, events = reader
+    for _ in range(8):
+        taker.take(line(PIECE_MARK, 0, AT, THREAD, 5, *words(b"a" * 64)), AT)
+    taker.take(exec_line(0, 600), AT)
+    assert events[0]["fields"]["arguments"] == ["a" * 512]
+    assert events[0]["cut"] == ["arguments"]
 
 
 def test_pieces_of_others_are_no_part_of_it(reader):

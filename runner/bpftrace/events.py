@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from runner.bpftrace.keys import decode_part, in_64_bits, signed, unsigned
 from runner.bpftrace.repair import as_bytes
-from runner.capture.declaration import EVENT_MARK, PIECE_MARK
+from runner.capture.declaration import (
+    ARGUMENT_BYTES,
+    ARGUMENT_PIECE_BYTES,
+    EVENT_MARK,
+    PIECE_MARK,
+)
 from runner.capture.encode import encode_text
 from runner.errors import NotUnderstood
 
@@ -135,6 +140,10 @@ class EventDecoder:
         self, event: DecodedEvent, field: FieldDeclaration, length: int, pieces: list[list[Any]]
     ) -> list[str | TextBytes] | None:
         """Return the words of a command line: its bytes as integers, each word with its NUL."""
+        kept = min(max(length, 0), ARGUMENT_BYTES)
+        if len(pieces) != -(-kept // ARGUMENT_PIECE_BYTES):
+            event.damaged.append(field.name)
+            return None
         raw = b"".join(
             unsigned(_whole(word)).to_bytes(_WORD_BYTES, self._names.byteorder)
             for piece in pieces

@@ -35,6 +35,11 @@ EVENT_MARK = 4072930817
 
 PIECE_MARK = 4072930818
 
+ARGUMENT_BYTES = 512
+"""Most that is kept of a command line, and ARGUMENT_PIECE_BYTES what one piece of it holds."""
+
+ARGUMENT_PIECE_BYTES = 64
+
 WORD_BYTES = 8
 STACK_DEPTH = 127
 """Most frames of a stack: the default of the sysctl kernel.perf_event_max_stack."""
