@@ -177,6 +177,23 @@ def check_processes(pids: Iterable[Value]) -> None:
             )
 
 
+def check_harmless(plan: Plan) -> None:
+    """Refuse a run that may end what it measures.
+
+    :raises ValueRefused: It watches returns in a file whose functions exceptions may pass: the kernel puts an
+        address of its own in place of the caller's, and unwinding ends there.
+    """
+    if not plan.watches_returns:
+        return
+    for function, place in plan.places:
+        if place.can_throw:
+            raise ValueRefused(
+                f"--function {function.text}: the file has C++ exceptions or Rust panics, and one that "
+                f"passes a function whose return is watched ends the program (std::terminate)",
+                hint="function-calls watches no returns; --force measures it all the same",
+            )
+
+
 def check_quiet(recipe: Recipe) -> None:
     """Refuse to take samples by the clock while other BPF programs are busy: they would be dropped.
 

@@ -226,7 +226,14 @@ def _run(
             raise ValueRefused("--record and the result would go to the same file")
         found = ask_bpftrace(bpftrace)
         # It answers while these are loaded.
-        from runner.plan import absent_names, check_privilege, check_processes, check_quiet, plan_run
+        from runner.plan import (
+            absent_names,
+            check_harmless,
+            check_privilege,
+            check_processes,
+            check_quiet,
+            plan_run,
+        )
         from runner.run import execute  # noqa: F401
 
         elevation = elevation_for(sudo_password_fd) if sudo or sudo_password_fd is not None else None
@@ -234,16 +241,12 @@ def _run(
             check_privilege()
         plan = plan_run(loaded, values, found())
         check_quiet(loaded.recipe)
+        if not force:
+            check_harmless(plan)
         check_processes(values.get("pid", ()))
         for function, place in plan.places:
             if place.path != function.path:
                 say(f"note: {function.text} is looked for in {place.path}")
-            if place.can_throw and plan.watches_returns and not force:
-                raise ValueRefused(
-                    f"--function {function.text}: the file has C++ exceptions or Rust panics, and one that "
-                    f"passes a function whose return is watched ends the program (std::terminate)",
-                    hint="function-calls watches no returns; --force measures it all the same",
-                )
         # A command may be, or start, the process that is meant.
         for name in absent_names(values.get("comm", ())) if workload is None else ():
             say(f"note: no process is called {name!r} now")
