@@ -99,7 +99,11 @@ class CompanionWatch:
     def _meant_pids(self) -> list[int]:
         if self._is_meant is None:
             return []
-        return [pid for pid, name in processes.all_processes(self._proc) if self._is_meant(Holder(pid, name))]
+        return [
+            pid
+            for pid, name in processes.all_processes(self._proc)
+            if self._is_meant(Holder(pid, name, processes.cgroups_of(pid, self._proc)))
+        ]
 
     def _facts(self) -> Iterator[Fact]:
         # What tasks cause by being scheduled first: the reading below costs a little of it itself.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,6 +20,9 @@ from runner.capture.quality import problem
 from runner.ending import ending_problems, window_of
 from runner.errors import NotUnderstood
 from runner.events import event_problems, read_events
+from runner.host.cgroups import is_inside
+from runner.host.containers import role_of
+from runner.recipe.cgroups import CGROUP_OPTIONS
 from runner.recipe.parameters import TaskName, as_json
 
 if TYPE_CHECKING:
@@ -100,7 +104,7 @@ def _capture(outcome: Outcome) -> Capture:
     is_whole = end is not None and end.value == recording.end_value
     context = Context(plan.bpftrace.dialect, plan.names, outcome.room, is_whole, recording.time_of)
     tables, problems = decode_tables(declarations, messages, context)
-    attribute(declarations, tables, outcome.holders, is_wanted_by(plan.values))
+    attribute(declarations, tables, outcome.holders, is_wanted_by(plan))
     events, messages.others, tally = read_events(
         messages.others, plan, recording.attached, recording.attached or recording.started
     )
@@ -112,6 +116,7 @@ def _capture(outcome: Outcome) -> Capture:
         *_told_problems(messages, bytes(recording.stderr)),
         *(event_problems(tables, tally) if is_whole else ()),
         *problems,
+        *_incomplete_pods(plan),
         *_dropped_samples(outcome, tables),
         *_missing_ticks(outcome, tables),
     ]
@@ -139,12 +144,13 @@ def described(plan: Plan) -> dict[str, Any]:
             "digest": plan.loaded.digest,
             "variant": plan.program.variant.id,
             "variant_reason": plan.program.variant_reason,
+            **({"by": recipe.split_by} if recipe.split_by else {}),
             "primary": cast("Primary", recipe.primary.model_dump()),
         },
         "parameters": _given_parameters(recipe, plan.values),
         "target": {
             name: [value.json() for value in plan.values[name]]
-            for name in recipe.target.honours
+            for name in recipe.target.honoured()
             if plan.values.get(name)
         },
         "program": _program(plan),
@@ -154,6 +160,17 @@ def described(plan: Plan) -> dict[str, Any]:
 
 def _program(plan: Plan) -> Program:
     program: Program = {"text": plan.program.text, "sha256": plan.program.sha256}
+    if plan.cgroups:
+        program["cgroups"] = [
+            {
+                "filter": asked.asked,
+                "hierarchy": place.hierarchy,
+                "path": encode_text(os.fsencode(place.path)),
+                "id": place.id,
+                "exact": plan.is_exact,
+            }
+            for asked, place in plan.cgroups
+        ]
     if plan.places:
         program["functions"] = [
             {
@@ -165,6 +182,18 @@ def _program(plan: Plan) -> Program:
             for function, place in plan.places
         ]
     return program
+
+
+def _incomplete_pods(plan: Plan) -> Iterator[Problem]:
+    """Find pods that are no more than the containers that they had when the run began."""
+    pods = [place for asked, place in plan.cgroups if asked.option == "pod"]
+    containers = [place for place in pods if role_of(place.path).container is not None]
+    if containers:
+        yield problem(
+            "pod-incomplete",
+            len(containers),
+            f"--pod: {len(containers)} cgroups of containers were looked at, for there is none of the pod",
+        )
 
 
 def _dropped_samples(outcome: Outcome, tables: list[Table]) -> Iterator[Problem]:
@@ -207,16 +236,23 @@ def _count_of(tables: list[Table], name: str) -> int:
     return sum(row["value"] for row in rows)  # type: ignore[typeddict-item]
 
 
-def is_wanted_by(values: Mapping[str, tuple[Value, ...]]) -> Callable[[Holder], bool]:
-    """Return whether a process is among those that `--pid` and `--comm` ask for."""
-    names = values.get("comm", ())
-    pids = {value.json() for value in values.get("pid", ())}
+def is_wanted_by(plan: Plan) -> Callable[[Holder], bool]:
+    """Return whether a process is among those that `--pid`, `--comm` and the cgroups ask for."""
+    names = plan.values.get("comm", ())
+    pids = {value.json() for value in plan.values.get("pid", ())}
+    places, is_exact = [place for _, place in plan.cgroups], plan.is_exact
 
     def is_wanted(holder: Holder) -> bool:
         is_named = not names or any(isinstance(name, TaskName) and name.fits(holder.name) for name in names)
-        return is_named and (not pids or holder.pid in pids)
+        is_there = not places or any(is_inside(holder.cgroups, place, is_exact=is_exact) for place in places)
+        return is_named and is_there and (not pids or holder.pid in pids)
 
     return is_wanted
+
+
+def names_processes(plan: Plan) -> bool:
+    """Whether the run was asked for some processes, and not for all."""
+    return any(plan.values.get(option) for option in ("pid", "comm", *CGROUP_OPTIONS))
 
 
 def _given_parameters(recipe: Recipe, values: Mapping[str, tuple[Value, ...]]) -> dict[str, Any]:

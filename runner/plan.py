@@ -15,16 +15,19 @@ from runner.host.block_devices import block_devices
 from runner.host.facts import HostFacts
 from runner.host.probe_patterns import count_matches
 from runner.overhead import others_cpu_ratio
+from runner.recipe.cgroups import cgroups_asked_for
 from runner.recipe.function import Function
 from runner.recipe.parameters import Number, TaskName
 from runner.recipe.probe_heads import check_wildcards
 from runner.recipe.render import render_program
+from runner.target_cgroups import cgroup_facts, different_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from runner.bpftrace.version import Bpftrace
-    from runner.host.facts import FunctionPlace
+    from runner.host.facts import CgroupFacts, CgroupPlace, FunctionPlace
+    from runner.recipe.cgroups import CgroupName
     from runner.recipe.load import LoadedRecipe
     from runner.recipe.model import Recipe
     from runner.recipe.parameters import Value
@@ -50,7 +53,8 @@ class Plan:
         """Return what the numbers in keys are called, by the host and by the command line."""
         facts = self.facts
         functions = tuple(value.text for value in _functions(self.values))
-        return Names(facts.byteorder, facts.enums, facts.arch, facts.device_names(), functions)
+        labels = facts.cgroups.labels if facts.cgroups is not None else {}
+        return Names(facts.byteorder, facts.enums, facts.arch, facts.device_names(), functions, labels)
 
     @property
     def is_unsafe(self) -> bool:
@@ -68,6 +72,18 @@ class Plan:
         known = self.facts.functions
         return [(value, place) for value in _functions(self.values) for place in known.get(value.text, ())]
 
+    @property
+    def cgroups(self) -> list[tuple[CgroupName, CgroupPlace]]:
+        """Return the cgroups that were asked for, and which each is."""
+        known = self.facts.cgroups.places if self.facts.cgroups is not None else {}
+        asked = cgroups_asked_for(self.values)
+        return [(each, place) for each in asked for place in known.get(each.asked, ())]
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether of cgroups they alone are meant, without what is below them."""
+        return self.facts.cgroups is not None and self.facts.cgroups.is_exact
+
 
 def _functions(values: Mapping[str, tuple[Value, ...]]) -> list[Function]:
     return [value for each in values.values() for value in each if isinstance(value, Function)]
@@ -79,13 +95,18 @@ def probes_asked_for(values: Mapping[str, tuple[Value, ...]]) -> set[str]:
 
 
 def host_facts(
-    recipe: Recipe | None, bpftrace: Bpftrace, values: Mapping[str, tuple[Value, ...]] | None = None
+    recipe: Recipe | None,
+    bpftrace: Bpftrace,
+    values: Mapping[str, tuple[Value, ...]] | None = None,
+    *,
+    is_exact: bool = False,
 ) -> HostFacts:
     """Read what a recipe asks of this host; without one, what every host is.
 
-    :param values: What was given for it: functions are looked for.
+    :param values: What was given for it: functions and cgroups are looked for.
+    :param is_exact: Of cgroups they alone are meant, without what is below them.
     :raises HostRefused: tracefs is not mounted.
-    :raises ValueRefused: A function is not where it is said to be.
+    :raises ValueRefused: A function or a cgroup is not where it is said to be.
     """
     tracefs = probes.tracefs_root()
     if tracefs is None and kernel.is_root():
@@ -96,6 +117,9 @@ def host_facts(
     guards = recipe.guards() if recipe is not None else ()
     enums = recipe.enums() if recipe is not None else ()
     asked = {guard.probe for guard in guards if guard.probe is not None} | probes_asked_for(values or {})
+    groups = cgroup_facts(
+        values or {}, is_key=recipe is not None and recipe.split_by is not None, is_exact=is_exact
+    )
     system = os.uname()
     return HostFacts(
         hostname=socket.gethostname(),
@@ -110,12 +134,13 @@ def host_facts(
         bpftrace_features=bpftrace.features,
         enums={enum.member: btf.enum_names(enum.member) for enum in enums},
         devices=block_devices() if recipe is not None and recipe.asks_for_devices() else (),
-        functions=_places(recipe, values or {}),
+        functions=_places(recipe, values or {}, groups),
+        cgroups=groups,
     )
 
 
 def _places(
-    recipe: Recipe | None, values: Mapping[str, tuple[Value, ...]]
+    recipe: Recipe | None, values: Mapping[str, tuple[Value, ...]], groups: CgroupFacts | None
 ) -> dict[str, tuple[FunctionPlace, ...]]:
     own = [function for function in _functions(values) if function.kind == "uprobe"]
     if recipe is None or not own:
@@ -125,20 +150,33 @@ def _places(
 
     returns = any(parameter.returns for parameter in recipe.parameters)
     pids = [value.number for value in values.get("pid", ()) if isinstance(value, Number)]
-    return {
-        each.text: find_function(Asked(each.text, each.path, each.symbol, each.address, returns), pids)
-        for each in own
-    }
+    inside = [] if pids or groups is None else different_files(groups)
+    asked = [Asked(each.text, each.path, each.symbol, each.address, returns) for each in own]
+    found = {each.text: find_function(each, pids or inside) for each in asked}
+    for text, places in found.items():
+        if inside and len(places) > 1:
+            raise ValueRefused(
+                f"--function {text}: the containers have {len(places)} different files of this path",
+                hint="name one container (--container), or processes (--pid)",
+            )
+    return found
 
 
-def plan_run(loaded: LoadedRecipe, values: Mapping[str, tuple[Value, ...]], bpftrace: Bpftrace) -> Plan:
+def plan_run(
+    loaded: LoadedRecipe,
+    values: Mapping[str, tuple[Value, ...]],
+    bpftrace: Bpftrace,
+    *,
+    is_exact: bool = False,
+) -> Plan:
     """Decide what would run here, without running it.
 
     :param values: Parsed values of parameters and target filters, by name.
+    :param is_exact: Of cgroups they alone are meant, without what is below them.
     :raises HostRefused: This host cannot run the recipe.
     :raises ValueRefused: Its template has mistakes, a wildcard matches much here, a function is not there.
     """
-    facts = host_facts(loaded.recipe, bpftrace, values)
+    facts = host_facts(loaded.recipe, bpftrace, values, is_exact=is_exact)
     program = render_program(loaded, values, facts)
     check_wildcards(program.text, count_matches, loaded.recipe.id)
     return Plan(loaded, values, facts, bpftrace, program)

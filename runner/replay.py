@@ -45,6 +45,8 @@ class _Holder(TypedDict):
     name: Annotated[
         str, StringConstraints(pattern=r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$")
     ]
+    cgroups: NotRequired[str]
+    group: NotRequired[str | None]
 
 
 class _Workload(TypedDict):
@@ -80,6 +82,9 @@ def encode_outcome(outcome: Outcome) -> bytes:
         member: {str(value): name for value, name in names.items()}
         for member, names in facts["enums"].items()
     }
+    if facts["cgroups"] is not None:
+        labels = facts["cgroups"]["labels"]
+        facts["cgroups"]["labels"] = {str(number): name for number, name in labels.items()}
     return write_recording(
         outcome.recording,
         recipe=outcome.plan.loaded.recipe.id,
@@ -94,7 +99,13 @@ def encode_outcome(outcome: Outcome) -> bytes:
         **_workload_of(outcome),
         holders={
             str(inode): [
-                {"pid": holder.pid, "name": base64.b64encode(holder.name).decode()} for holder in holders
+                {
+                    "pid": holder.pid,
+                    "name": base64.b64encode(holder.name).decode(),
+                    "cgroups": os.fsdecode(holder.cgroups),
+                    "group": holder.group,
+                }
+                for holder in holders
             ]
             for inode, holders in outcome.holders.items()
         },
@@ -160,7 +171,15 @@ def replay(loaded: LoadedRecipe, values: Mapping[str, tuple[Value, ...]], path: 
         overhead=run["overhead"],
         busy_seconds=run["busy_seconds"],
         holders={
-            inode: tuple(Holder(one["pid"], base64.b64decode(one["name"])) for one in holders)
+            inode: tuple(
+                Holder(
+                    one["pid"],
+                    base64.b64decode(one["name"]),
+                    os.fsencode(one.get("cgroups", "")),
+                    one.get("group"),
+                )
+                for one in holders
+            )
             for inode, holders in run["holders"].items()
         },
         companions=tuple(run.get("companions", ())),

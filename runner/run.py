@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import mmap
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,20 +13,23 @@ from runner.bpftrace.frame import Snapshot, frame_program, row_maps
 from runner.bpftrace.json_output import read_message
 from runner.bpftrace.output import Pairs
 from runner.bpftrace.version import DEFAULT_MAP_KEYS
+from runner.cgroup_names import CgroupNames
 from runner.events import EventReader
 from runner.host import processes
 from runner.host.block_devices import block_devices
-from runner.outcome import Outcome, is_wanted_by
+from runner.outcome import Outcome, is_wanted_by, names_processes
+from runner.target_cgroups import target_folders
 from runner.trace import LIMIT_SPARE_SECONDS, Job, Watcher, trace
 from runner.windows import WindowReader, has_windows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from runner.bpftrace.elevation import Elevation
     from runner.bpftrace.session import Listener, Taken
     from runner.capture.declaration import TableDeclaration
     from runner.capture.document import Capture, Event
+    from runner.host.sockets import Holder
     from runner.interrupts import Interrupts
     from runner.overhead import Extent
     from runner.plan import Plan
@@ -105,6 +109,11 @@ def execute(
         else None,
         limit_seconds=limit,
     )
+    groups = None
+    if recipe.split_by is not None and plan.facts.cgroups is not None:
+        groups = CgroupNames(recipe.split_by, plan.facts.cgroups.by)
+        # It goes on being filled while the run lasts.
+        plan = replace(plan, facts=plan.facts.with_labels(groups.labels))
     sockets = SocketWatch(declarations)
     events = EventReader(plan, on_event, is_kept=is_recorded) if on_event is not None else None
     job = Job(
@@ -116,20 +125,27 @@ def execute(
         limit,
         declarations,
         spared=frozenset(probe.rpartition(":")[2] for probe in recipe.bookkeeping),
-        is_meant=is_wanted_by(plan.values) if plan.values.get("pid") or plan.values.get("comm") else None,
+        is_meant=is_wanted_by(plan) if names_processes(plan) else None,
         targets=tuple(int(value.json()) for value in plan.values.get("pid", ())),  # type: ignore[arg-type]
+        target_folders=target_folders(place for _, place in plan.cgroups),
     )
-    traced = trace(
-        job,
-        duration_seconds=duration_seconds,
-        workload=workload,
-        interrupts=interrupts,
-        elevation=elevation,
-        extent=extent,
-        watcher=watcher,
-        on_line=_listener(plan, room or DEFAULT_MAP_KEYS, progress, watcher, windows, sockets, events),
-        sockets=sockets,
-    )
+    with groups or nullcontext():
+        traced = trace(
+            job,
+            duration_seconds=duration_seconds,
+            workload=workload,
+            interrupts=interrupts,
+            elevation=elevation,
+            extent=extent,
+            watcher=watcher,
+            on_line=_listener(
+                plan, room or DEFAULT_MAP_KEYS, progress, watcher, windows, sockets, events, groups
+            ),
+            sockets=sockets,
+        )
+    holders = traced.holders
+    if groups is not None:
+        holders = _named(holders, groups)
     if recipe.asks_for_devices():
         # Those that came during the run have a name now; those that went had theirs before.
         plan = replace(plan, facts=plan.facts.with_devices(block_devices()))
@@ -141,7 +157,7 @@ def execute(
         problems=traced.problems,
         overhead=traced.overhead,
         busy_seconds=traced.busy_seconds,
-        holders=traced.holders,
+        holders=holders,
         companions=traced.companions,
         workload=workload,
         handed_on=events.handed_on if events is not None else None,
@@ -173,19 +189,32 @@ def _listener(
     windows: Windows | None,
     sockets: SocketWatch,
     events: EventReader | None,
+    groups: CgroupNames | None,
 ) -> Listener | None:
     if windows is not None:
         reader = WindowReader(
             plan,
             room,
             on_window=windows.on_window,
-            holders=lambda output: sockets.holders(output, plan.bpftrace.evidence),
+            holders=lambda output: _named(sockets.holders(output, plan.bpftrace.evidence), groups),
             most=windows.most,
         )
         return reader.take if events is None else _either(events.take, reader.take)
     if events is not None:
         return events.take
     return _count_listener(progress_map, watcher) if progress_map else None
+
+
+def _named(
+    holders: Mapping[int, tuple[Holder, ...]], groups: CgroupNames | None
+) -> Mapping[int, tuple[Holder, ...]]:
+    """Return the holders of sockets with what their cgroups are called."""
+    if groups is None:
+        return holders
+    return {
+        inode: tuple(replace(each, group=groups.label_of(each.cgroups)) for each in found)
+        for inode, found in holders.items()
+    }
 
 
 def _either(first: Listener, second: Listener) -> Listener:

@@ -1,4 +1,4 @@
-"""The processes that a run is asked for: when the last of them has ended there is nothing left to measure."""
+"""The processes or cgroups that a run is asked for: when the last is gone there is nothing left."""
 
 from __future__ import annotations
 
@@ -10,22 +10,30 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     import types
     from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+_LOOK_MS = 250
+"""So often it is looked whether cgroups are still there: an empty one is removed without a word to others."""
 
 
 class TargetWatch:
-    """Waits in a thread for the end of processes. Use as a context manager."""
+    """Waits in a thread for the end of processes or of cgroups. Use as a context manager."""
 
-    def __init__(self, pids: Iterable[int], on_end: Callable[[], None]) -> None:
+    def __init__(
+        self, pids: Iterable[int], on_end: Callable[[], None], folders: Iterable[tuple[Path, int]] = ()
+    ) -> None:
         """Open the processes; none of them can be mistaken for a later one of its number.
 
-        :param pids: Without any, nothing is waited for.
-        :param on_end: Called, from the thread, when all of them have ended.
+        :param pids: Processes; without any, and without cgroups, nothing is waited for.
+        :param on_end: Called, from the thread, when all processes have ended, or all cgroups.
+        :param folders: Directories of cgroups, each with its inode number.
         """
         self._on_end = on_end
         self._open: set[int] = set()
+        self._folders = list(folders)
         self._thread: threading.Thread | None = None
         pids = list(pids)
-        if not pids:
+        if not pids and not self._folders:
             return
         for pid in pids:
             try:
@@ -35,7 +43,9 @@ class TargetWatch:
             except OSError:
                 # A kernel without pidfd_open (before 5.3), or no descriptors: the run ends by its duration.
                 self._close()
-                return
+                if not self._folders:
+                    return
+                break
         self._stop = os.eventfd(0)
         self._thread = threading.Thread(target=self._wait, name="targets", daemon=True)
 
@@ -64,14 +74,24 @@ class TargetWatch:
         poll = select.poll()
         for descriptor in (self._stop, *self._open):
             poll.register(descriptor, select.POLLIN)
-        left = set(self._open)
-        while left:
-            for descriptor, _ in poll.poll():
+        left, had_processes = set(self._open), bool(self._open)
+        while (left or not had_processes) and (self._are_there() or not self._folders):
+            for descriptor, _ in poll.poll(_LOOK_MS if self._folders else None):
                 if descriptor == self._stop:
                     return
                 poll.unregister(descriptor)
                 left.discard(descriptor)
         self._on_end()
+
+    def _are_there(self) -> bool:
+        """Whether one of the cgroups is left."""
+        for folder, inode in self._folders:
+            try:
+                if folder.stat().st_ino == inode:
+                    return True
+            except OSError:
+                continue
+        return False
 
     def _close(self) -> None:
         for descriptor in self._open:

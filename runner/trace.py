@@ -24,6 +24,7 @@ from runner.targets import TargetWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from runner.bpftrace.elevation import Elevation
     from runner.bpftrace.frame import FramedProgram
@@ -87,6 +88,8 @@ class Job:
     is_meant: Callable[[Holder], bool] | None = None
     targets: tuple[int, ...] = ()
     """Processes whose end is the end of the window."""
+    target_folders: tuple[tuple[Path, int], ...] = ()
+    """Likewise directories of cgroups, with their inode numbers."""
 
     def is_whole(self, recording: Recording) -> bool:
         """Whether bpftrace came to its end."""
@@ -143,7 +146,11 @@ def trace(
     with (
         nullcontext(interrupts) if interrupts else Interrupts() as signals,
         Session(job.framed, launch, on_line=on_line) as session,
-        TargetWatch(job.targets if workload is None else (), lambda: session.wake(TARGETS_ENDED)) as targets,
+        TargetWatch(
+            job.targets if workload is None else (),
+            lambda: session.wake(TARGETS_ENDED),
+            job.target_folders if workload is None else (),
+        ) as targets,
     ):
         signals.wake_up(session.wake)
         sockets.look()

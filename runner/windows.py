@@ -134,7 +134,7 @@ class WindowReader:
                 windows.append(made)
             self._since[table["map"]] = until
         shown = [each for each in self._declarations if any(each.name == table["name"] for table in windows)]
-        attribute(shown, windows, self._holders(output), is_wanted_by(plan.values))
+        attribute(shown, windows, self._holders(output), is_wanted_by(plan))
         began = begun if self._ended is None else self._ended
         window: Window = {
             "started_at": None,

@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "bpftrace": {"errors", "capture", "lifetime"},
     "interrupts": {"errors"},
     "workload": {"errors", "lifetime", "host"},
-    "plan": {"errors", "capture", "recipe", "host", "bpftrace", "overhead"},
+    "plan": {"errors", "capture", "recipe", "host", "bpftrace", "overhead", "target_cgroups"},
     "overhead": {"capture", "host"},
     "attribution": {"errors", "capture", "host", "bpftrace"},
     "companions": {"capture", "host"},
@@ -49,6 +49,8 @@ MAY_IMPORT = {
     },
     "events": {"errors", "capture", "bpftrace", "plan"},
     "targets": set(),
+    "target_cgroups": {"host", "recipe"},
+    "cgroup_names": {"host"},
     "trace": {
         "targets",
         "errors",
@@ -63,6 +65,8 @@ MAY_IMPORT = {
     },
     "windows": {"capture", "host", "bpftrace", "plan", "outcome", "attribution"},
     "run": {
+        "target_cgroups",
+        "cgroup_names",
         "capture",
         "host",
         "bpftrace",

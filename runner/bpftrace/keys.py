@@ -106,15 +106,25 @@ def decode_key(declaration: TableDeclaration, parts: Parts, names: Names) -> tup
     columns = list(_columns(declaration, parts))
     owners = [part for column, own in columns if column.owner for part in own]
     is_owned = not owners or any(part != "0" for part in owners)
+    groups = [unsigned(int(own[0])) for column, own in columns if column.type == "cgroup"]
+    is_named = all(identity in names.cgroups for identity in groups)
     try:
         return {
             column.name: None if column.owner and not is_owned else decode_part(column, own, names)
             for column, own in columns
-        }, is_owned
+        }, is_owned and is_named
     except ValueError as error:
         raise NotUnderstood(
             f"{declaration.map}: the key {parts} does not fit its declaration: {error}"
         ) from error
+
+
+def has_unnamed_cgroup(declaration: TableDeclaration, parts: Parts, names: Names) -> bool:
+    """Whether a key is of a cgroup that nobody saw; the cgroup of an owner that is not known is none."""
+    return any(
+        column.type == "cgroup" and own != ["0"] and unsigned(int(own[0])) not in names.cgroups
+        for column, own in _columns(declaration, parts)
+    )
 
 
 def text_words(declaration: TableDeclaration, parts: Parts) -> Iterator[tuple[KeyDeclaration, list[int]]]:
@@ -159,6 +169,8 @@ def decode_part(column: KeyDeclaration, parts: Sequence[str], names: Names) -> K
             return syscall_name(unsigned(int(parts[0])), names.arch)
         case "error":
             return error_name(unsigned(int(parts[0])))
+        case "cgroup":
+            return names.cgroups.get(unsigned(int(parts[0])))
         case "function":
             place = int(parts[0])
             return names.functions[place] if place in range(len(names.functions)) else parts[0]

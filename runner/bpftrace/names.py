@@ -23,6 +23,7 @@ class Names:
     :param byteorder: Of the host, whose integers carry texts.
     :param arch: Of the host, as `uname -m` says it: system calls have names by it.
     :param devices: Of those that are not here the numbers stand in the key.
+    :param cgroups: By their ids; None where they have no such name.
     :param functions: The functions that were asked for, in their order, by the words of the command line.
     """
 
@@ -31,3 +32,4 @@ class Names:
     arch: str = ""
     devices: DeviceNames = field(default_factory=dict)
     functions: tuple[str, ...] = ()
+    cgroups: Mapping[int, str | None] = field(default_factory=dict)

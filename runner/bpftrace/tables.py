@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from runner.bpftrace.keys import decode_key, split_key, text_words, typed_parts, unsigned
+from runner.bpftrace.keys import decode_key, has_unnamed_cgroup, split_key, text_words, typed_parts, unsigned
 from runner.bpftrace.output import Pairs
 from runner.bpftrace.stacks import decode_stack
 from runner.bpftrace.values import count_and_total, hist_counts, in_64_bits, integer, series_points
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from runner.capture.buckets import BucketBounds
     from runner.capture.declaration import TableDeclaration
     from runner.capture.document import KeyValue, Problem, Table
-    from runner.capture.words import ByteOrder
 
 _NATIVE = ("hist", "tseries")
 """Message types of maps whose values hold what otherwise stands in the last part of the key."""
@@ -103,7 +102,7 @@ def decode_tables(
         if declaration.unreturned_of is not None:
             table["unreturned_of"] = declaration.unreturned_of
         tables.append(table)
-        problems += _cuts(declaration, groups, context.names.byteorder)
+        problems += _cuts(declaration, groups, context.names)
     problems += _overflows(declarations, tables, cells_of, messages, context)
     problems += _unreturned(tables)
     return tables, problems
@@ -273,11 +272,11 @@ def _whole(declaration: TableDeclaration, text: str) -> int:
         raise NotUnderstood(f"{declaration.map}: {text!r} is not the number that ends its keys") from error
 
 
-def _cuts(declaration: TableDeclaration, groups: Sequence[_Group], byteorder: ByteOrder) -> Iterator[Problem]:
+def _cuts(declaration: TableDeclaration, groups: Sequence[_Group], names: Names) -> Iterator[Problem]:
     """Find what was longer than what is kept of it, and what was damaged."""
     strings = sum(
         any(
-            is_cut(words, byteorder)
+            is_cut(words, names.byteorder)
             for cell in group.cells
             for _, words in text_words(declaration, cell.parts)
         )
@@ -293,6 +292,13 @@ def _cuts(declaration: TableDeclaration, groups: Sequence[_Group], byteorder: By
     )
     if stacks:
         yield problem("stacks-cut", stacks, f"{declaration.name}: stacks of {stacks} rows may go on")
+    unnamed = sum(
+        any(has_unnamed_cgroup(declaration, cell.parts, names) for cell in group.cells) for group in groups
+    )
+    if unnamed:
+        yield problem(
+            "cgroups-unnamed", unnamed, f"{declaration.name}: {unnamed} rows are of cgroups without a name"
+        )
     damaged = sum(group.is_damaged for group in groups)
     if damaged:
         yield problem(

@@ -11,12 +11,13 @@ Kind = Literal["count", "sum", "min", "max", "avg", "stats", "histogram", "time-
 
 KeyType = Literal[
     "string", "integer", "unsigned", "boolean", "comm", "ip", "port", "device", "kernel-stack", "user-stack",
-    "socket", "enum", "ksym", "syscall", "error", "function",
+    "socket", "enum", "ksym", "syscall", "error", "function", "cgroup",
 ]  # fmt: skip
 """`integer` is signed. `socket`, a socket's inode, is a program's alone: the capture has its owner. `enum` is
 a value of a kernel enumeration by its name, `ksym` a kernel address by the function that it is in, `syscall`
 a system call by its name (see `syscalls.py`), `error` an errno by its name, `function` which of the functions
-of the command line, by its words there."""
+of the command line, by its words there, `cgroup` a task's control group: by its path, or by the container or
+pod that it belongs to, `null` where it belongs to none."""
 
 FieldType = Literal[KeyType, "text", "path", "arguments"]
 """What a field of an event can be besides what a key can: a text of any length, the path of a file, the words

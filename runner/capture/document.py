@@ -13,7 +13,7 @@ from runner.capture.declaration import KeyType, Kind, Unit
 
 Grade = Literal["usable", "degraded", "void"]
 EndedBy = Literal["duration", "workload", "interrupt", "limit", "crash", "script", "target"]
-"""`script`: a foreign script called exit(); `target`: the processes that were asked for (--pid) had ended."""
+"""`script`: a foreign script called exit(); `target`: the processes or cgroups that were asked for ended."""
 
 
 class TextBytes(TypedDict):
@@ -159,6 +159,8 @@ class RecipeReference(TypedDict):
     digest: str
     variant: str
     variant_reason: NotRequired[str]
+    by: NotRequired[str]
+    """What of a task's cgroup is a key of tables and a field of events: `pod`, `container`, `cgroup`."""
     primary: Primary | None
 
 
@@ -174,6 +176,20 @@ class FunctionFound(TypedDict):
     build_id: str | None
 
 
+class CgroupFound(TypedDict):
+    """Which cgroup was meant by a filter of the command line."""
+
+    filter: str
+    """Option and value: `pod default/web`."""
+    hierarchy: str
+    """`v2`, or a controller of the hierarchy of version 1."""
+    path: str | TextBytes
+    """Below the root of that hierarchy."""
+    id: int
+    exact: bool
+    """Without the cgroups below it."""
+
+
 class Program(TypedDict):
     """The bpftrace program that ran, exactly."""
 
@@ -183,6 +199,8 @@ class Program(TypedDict):
     """The name of a script's file."""
     functions: NotRequired[list[FunctionFound]]
     """Those of files, where the recipe takes functions."""
+    cgroups: NotRequired[list[CgroupFound]]
+    """Those that were asked for: a pod may have several."""
 
 
 class Host(TypedDict):

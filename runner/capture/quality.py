@@ -128,6 +128,16 @@ RULES: dict[str, Rule] = {
         "degraded", "bpftrace 0.20 to 0.23 lose the first event of a row that two processors make at once",
         "events, each out of one row", "bpftrace 0.24 or later",
     ),
+    "cgroups-unnamed": Rule(
+        "degraded", "cgroups came and went before anybody could see what they are called",
+        "rows without a name",
+    ),
+    "pod-incomplete": Rule(
+        "degraded",
+        "the engine makes no cgroup for a pod: those of its containers that start later are missing",
+        "cgroups that were looked at",
+        "configure containerd and the kubelet for the same cgroup driver (SystemdCgroup)",
+    ),
     "runtime-errors": Rule(
         "degraded", "the program divided by zero or went past the end of an array", "errors, at least"
     ),

@@ -58,7 +58,7 @@ def recipe_command(
         for parameter in recipe.parameters
     }
     for name, kind in TARGET_FILTERS.items():
-        honoured = recipe.target.honours.get(name)
+        honoured = recipe.target.honoured().get(name)
         options[name] = _option(
             name, kind, f"Only {honoured or kind.range}.", repeatable=True, hidden=honoured is None
         )

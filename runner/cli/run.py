@@ -134,6 +134,18 @@ def _common_options(
             help="Decode a recorded run of the same command; nothing is traced.",
         ),
     ] = None,
+    exact: Annotated[
+        bool,
+        typer.Option("--exact", help="Of --cgroup, --container, --pod: without the cgroups below."),
+    ] = False,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHAT",
+            help="Say of each row where its task was. [pod, container, cgroup]",
+            show_default=False,
+        ),
+    ] = None,
     force: Annotated[
         bool,
         typer.Option("--force", help="Run although it may harm the target; without it that is refused."),
@@ -165,6 +177,8 @@ def _run(
     overhead: Measured,
     record: Path | None,
     replay: Path | None,
+    exact: bool,
+    by: str | None,
     force: bool,
     dry_run: bool,
     recipes: list[Path] | None,
@@ -173,6 +187,8 @@ def _run(
     from runner.cli.output import Destination, print_text, say
     from runner.errors import ValueRefused
     from runner.interrupts import Interrupts
+    from runner.recipe.by import split_by
+    from runner.recipe.cgroups import cgroups_asked_for
     from runner.recipe.durations import parse_duration, parse_interval
     from runner.recipe.given import parse_given
     from runner.recipe.parameters import parse_count, parse_power
@@ -199,6 +215,10 @@ def _run(
     if workload_argv == []:
         raise typer.BadParameter("there is no COMMAND behind --")
     values = parse_given(loaded.recipe, texts)
+    if exact and not cgroups_asked_for(values):
+        raise typer.BadParameter("--exact says something of --cgroup, --container and --pod alone")
+    if by is not None:
+        loaded = split_by(loaded, by)
     is_open = workload_argv is not None or (interval is not None and duration is None)
     seconds = (
         None if is_open else parse_duration("--duration", DEFAULT_DURATION if duration is None else duration)
@@ -210,7 +230,8 @@ def _run(
     if dry_run:
         from runner.plan import plan_run
 
-        print_text(plan_run(loaded, values, ask_bpftrace(bpftrace)()).program.text)
+        program = plan_run(loaded, values, ask_bpftrace(bpftrace)(), is_exact=exact).program
+        print_text(program.text)
         return
     destination = Destination(output)
     with Interrupts() as interrupts:
@@ -239,7 +260,7 @@ def _run(
         elevation = elevation_for(sudo_password_fd) if sudo or sudo_password_fd is not None else None
         if elevation is None:
             check_privilege()
-        plan = plan_run(loaded, values, found())
+        plan = plan_run(loaded, values, found(), is_exact=exact)
         check_quiet(loaded.recipe)
         if not force:
             check_harmless(plan)
@@ -399,7 +420,7 @@ def finish(capture: Capture) -> None:
 
     window = capture["window"]
     if window["ended_by"] == "target":
-        say("note: the run ended before its time, for there is no process left that it was asked for")
+        say("note: the run ended before its time, for what it was asked for has ended")
     if capture["quality"]["grade"] == "degraded":
         for problem in capture["quality"]["problems"]:
             # That the command failed is said below.

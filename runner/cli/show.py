@@ -68,9 +68,9 @@ def _lines(recipe: Recipe) -> Iterator[str]:
         text = f"--{parameter.name} {kind.metavar}: {parameter.description} ({kind.range}{again})"
         yield from _wrapped(text, "  ")
     yield "\nTarget filters"
-    for name, how in recipe.target.honours.items():
+    for name, how in recipe.target.honoured().items():
         yield from _wrapped(f"--{name} {TARGET_FILTERS[name].metavar}: {how}", "  ")
-    for name, why in recipe.target.refuses.items():
+    for name, why in recipe.target.refused().items():
         yield from _wrapped(f"--{name} is refused: {why}", "  ")
     yield "\nVariants, the first that the host can run"
     for variant in recipe.variants:

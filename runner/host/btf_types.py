@@ -1,4 +1,4 @@
-"""What the kernel's type information says of functions: their arguments, in C."""
+"""What the kernel's type information says of functions (their arguments, in C) and of structures."""
 
 from __future__ import annotations
 
@@ -111,6 +111,32 @@ class Types:
             elif field not in ("ent", "__data"):
                 fields.append((field, self._text(type_of)))
         return fields
+
+    def member_offset(self, name: str, member: str) -> int | None:
+        """Return where a member of a structure begins, in bytes; None where there is no such one.
+
+        Members of a nameless structure or union inside are the structure's own, as in C.
+        """
+        identity = self._structs.get(name)
+        bits = None if identity is None else self._member_bits(identity, member)
+        return None if bits is None else bits // 8
+
+    def _member_bits(self, identity: int, member: str) -> int | None:
+        kind, count, _, begin = self._head(identity)
+        if kind not in (_STRUCT, _UNION):
+            return None
+        has_bitfields = _TYPE.unpack_from(self._types, begin - _TYPE.size)[1] >> 31
+        for index in range(count):
+            name_at, type_of, place = _TYPE.unpack_from(self._types, begin + index * _MEMBER_BYTES)
+            # Where a structure has bit fields, the upper byte is the size of the field.
+            bits = place & 0xFFFFFF if has_bitfields else place
+            own = self._string(name_at)
+            if own == member:
+                return int(bits)
+            inner = None if own else self._member_bits(type_of, member)
+            if inner is not None:
+                return int(bits) + inner
+        return None
 
     def _named(self, wanted: int) -> dict[str, int]:
         found = {}

@@ -58,6 +58,46 @@ class FunctionPlace:
     pids: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class CgroupPlace:
+    """A cgroup that was asked for.
+
+    :param hierarchy: `v2`, or a controller of the v1 hierarchy that it is in.
+    :param subsystem: The place of that controller in `struct css_set.subsys` of the running kernel; None
+        for v2.
+    :param path: Below the root of the hierarchy: `/kubepods/pod…`.
+    :param level: How many cgroups are above it; the root has 0.
+    :param id: The kernel's, which is the inode number of its directory.
+    """
+
+    hierarchy: str
+    subsystem: int | None
+    path: str
+    level: int
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class CgroupFacts:
+    """What programs need to know to tell a task's cgroup, and what cgroups are called.
+
+    :param ancestors: Where `struct cgroup` of the running kernel has its ancestors, in bytes.
+    :param places: The cgroups that were asked for, by option and words of the command line
+        (`pod default/web`).
+    :param is_exact: They alone are meant, without what is below them.
+    :param by: In which hierarchy a task's cgroup is a key, and `subsystem` as above.
+    :param labels: What the cgroups of that hierarchy are called, by their ids; None for those that have no
+        such name (a service, where pods are asked for).
+    """
+
+    ancestors: int
+    places: Mapping[str, tuple[CgroupPlace, ...]] = field(default_factory=dict)
+    is_exact: bool = False
+    by: str = "v2"
+    subsystem: int | None = None
+    labels: Mapping[int, str | None] = field(default_factory=dict)
+
+
 _PLAIN_SYMBOL = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 _QUOTED_SYMBOL = re.compile(r"[A-Za-z_][A-Za-z0-9_.$]*")
 
@@ -81,6 +121,7 @@ class HostFacts:
     :param devices: Block devices, where they were asked about.
     :param functions: Where the functions of programs and libraries are that were asked for, by the words of
         the command line: several where processes have files of their own.
+    :param cgroups: Of cgroups, where they were asked about.
     :param bpftrace_features: Names of what that bpftrace can do (see `bpftrace/version.py`).
     """
 
@@ -97,6 +138,7 @@ class HostFacts:
     enums: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
     devices: tuple[BlockDevice, ...] = ()
     functions: Mapping[str, tuple[FunctionPlace, ...]] = field(default_factory=dict)
+    cgroups: CgroupFacts | None = None
 
     def as_host(self) -> "Host":
         """Return what a capture says of the host."""
@@ -117,6 +159,12 @@ class HostFacts:
         """Return the facts with devices that came later; what was known before keeps its name."""
         known = self.device_names()
         return replace(self, devices=(*self.devices, *(each for each in later if each.number not in known)))
+
+    def with_labels(self, labels: Mapping[int, str | None]) -> "HostFacts":
+        """Return the facts with what cgroups are called."""
+        if self.cgroups is None:
+            return self
+        return replace(self, cgroups=replace(self.cgroups, labels=labels))
 
     def has_probe(self, probe: str) -> bool:
         """Whether the host has a probe; KeyError where nobody asked it."""

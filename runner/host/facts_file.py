@@ -26,6 +26,9 @@ def encode_facts(facts: HostFacts) -> bytes:
     document["enums"] = {
         member: {str(value): name for value, name in names.items()} for member, names in facts.enums.items()
     }
+    if document["cgroups"] is not None:
+        # What cgroups are called is found while a program runs.
+        del document["cgroups"]["labels"]
     del document["bpftrace_features"]
     return orjson.dumps(
         {"schema": SCHEMA, **document}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE

@@ -46,6 +46,14 @@ def all_processes(proc: Path = Path("/proc")) -> Iterator[tuple[int, bytes]]:
             continue  # it ended meanwhile
 
 
+def cgroups_of(pid: int, proc: Path = Path("/proc")) -> bytes:
+    """Return a process's line for each hierarchy of cgroups; nothing where it is gone."""
+    try:
+        return (proc / str(pid) / "cgroup").read_bytes()
+    except OSError:
+        return b""
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """What a process used so far."""

@@ -17,10 +17,14 @@ class Holder:
     """A process that has a socket open.
 
     :param name: The name of its leader.
+    :param cgroups: Its /proc/PID/cgroup.
+    :param group: What its cgroup is called, where that is a key (`--by`).
     """
 
     pid: int
     name: bytes
+    cgroups: bytes = b""
+    group: str | None = None
 
 
 def socket_holders() -> Mapping[int, tuple[Holder, ...]]:
@@ -36,8 +40,8 @@ def socket_holders() -> Mapping[int, tuple[Holder, ...]]:
         try:
             inodes = _sockets_of(pid)
             if inodes:
-                with open(f"/proc/{pid}/comm", "rb") as comm:  # noqa: PTH123
-                    holder = Holder(int(pid), comm.read().removesuffix(b"\n"))
+                with open(f"/proc/{pid}/comm", "rb") as comm, open(f"/proc/{pid}/cgroup", "rb") as groups:  # noqa: PTH123
+                    holder = Holder(int(pid), comm.read().removesuffix(b"\n"), groups.read())
         except OSError:
             continue  # it ended meanwhile, or is another's
         for inode in inodes:

@@ -91,6 +91,7 @@ def _recipe(recipe_id: str, found: OneLiner, layer: str, author: str, today: dat
         "    pid: the process that runs where the probe fires\n"
         "    comm: the name of that process's leader\n"
         "    thread: the name of the thread that runs where the probe fires\n"
+        "    cgroup: the cgroup, container or pod of the task that runs where the probe fires\n"
         f"requires:\n  btf: true\n  probes:\n{probes}"
         f"variants:\n  - {{id: plain, description: {_quoted(f'{what}, as the kernel offers it.')}}}\n"
         f"outputs:\n{outputs}"
@@ -142,19 +143,15 @@ def _template(found: OneLiner) -> str:
     arguments += [f'{key.name}="{_given(key)}"' for key in found.keys if not key.type.endswith("-stack")]
     condition = f"({found.condition}) && " if found.condition else ""
     return (
-        '{% import "include/words.bt.j2" as words %}\n'
+        '{% import "include/task.bt.j2" as task with context %}\n'
         f"// From: {found.text}\n"
         f"{', '.join(found.probes)}\n"
         f'/{condition}{{{{ target.pid.matches("pid") }}}}/\n'
         "{\n"
         "  // Fields are read here, before any branch.\n"
         f"{''.join(head)}"
-        '  {{ words.read_leader("$leader") }}\n'
-        "{% if target.thread %}\n"
-        '  {{ words.read("$thread", "curtask->comm", 2) }}\n'
-        "{% endif %}\n"
-        '  if ({{ target.comm.matches("$leader_0", "$leader_1") }}\n'
-        '      && {{ target.thread.matches("$thread_0", "$thread_1") }}) {\n'
+        "  {{ task.read_names() }}\n"
+        "  if ({{ task.is_wanted() }}) {\n"
         f"    {{{{ record({', '.join(arguments)})|indent(2) }}}}\n"
         "  }\n"
         "}\n"

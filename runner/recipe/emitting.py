@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from runner.capture.declaration import EVENT_MARK, PIECE_MARK
-from runner.recipe.recording import MistakenRecord, code_of, key_parts
+from runner.recipe.recording import MistakenRecord, code_of, key_parts, with_cgroup
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,6 +45,7 @@ class Emitter:
         :raises MistakenRecord: No such event, fields that it does not have, or no time.
         """
         index, declaration = self._found(event)
+        fields = with_cgroup([each.key for each in declaration.fields if each.key is not None], fields)
         expected = {field.name for field in declaration.fields}
         if missing := sorted(expected - fields.keys()):
             raise MistakenRecord(f"emit({event!r}): it has no {', '.join(missing)}")

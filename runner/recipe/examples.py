@@ -24,6 +24,9 @@ EXAMPLES: Mapping[str, str] = {
     "pid": "1",
     "comm": "nginx*",
     "thread": "worker",
+    "cgroup": "/kubepods/pod1",
+    "container": "web",
+    "pod": "default/web-0",
 }
 """By the names of parameter types and target filters."""
 
@@ -64,5 +67,5 @@ def example_values(recipe: Recipe) -> dict[str, tuple[Value, ...]]:
             examples.append(examples[0] if parameter.type == "integer" else _OTHERS[parameter.type])
         values[parameter.name] = parse_values(parameter.name, parameter.kind, examples)
     return values | {
-        name: parse_values(name, TARGET_FILTERS[name], [EXAMPLES[name]]) for name in recipe.target.honours
+        name: parse_values(name, TARGET_FILTERS[name], [EXAMPLES[name]]) for name in recipe.target.honoured()
     }

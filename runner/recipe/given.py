@@ -26,12 +26,13 @@ def parse_given(
     """
     types = {p.name: p.kind for p in recipe.parameters} | dict(TARGET_FILTERS)
     single = {p.name for p in recipe.parameters if not p.repeatable}
+    refused = recipe.target.refused()
     values = {}
     for name, given in texts.items():
         if name not in types:
             raise ValueRefused(f"{recipe.id} has no --{name}")
-        if given and name in recipe.target.refuses:
-            raise ValueRefused(f"{recipe.id} cannot honour --{name}: {recipe.target.refuses[name]}")
+        if given and name in refused:
+            raise ValueRefused(f"{recipe.id} cannot honour --{name}: {refused[name]}")
         if name in single and len(given) > 1:
             raise ValueRefused(f"--{name} takes one value, {len(given)} were given")
         # Two of the same are one.

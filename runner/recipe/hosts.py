@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from runner.host.facts import BlockDevice, HostFacts
+from runner.host.facts import BlockDevice, CgroupFacts, CgroupPlace, HostFacts
+from runner.recipe.cgroups import CGROUP_OPTIONS
+from runner.recipe.examples import EXAMPLES
 from runner.recipe.render import holds
 
 if TYPE_CHECKING:
@@ -22,6 +24,18 @@ DEVICES = (
     BlockDevice("sda1", 8 << 20 | 1, disk="sda", first_sector=2048, sectors=1 << 21),
 )
 """The disk of such a host."""
+
+CGROUPS = CgroupFacts(
+    ancestors=2224,
+    places={
+        f"{option} {EXAMPLES[option]}": (
+            CgroupPlace("v2", None, "/kubepods/pod1", 2, 101),
+            CgroupPlace("memory", 4, "/kubepods/pod1", 2, 44),
+        )
+        for option in CGROUP_OPTIONS
+    },
+)
+"""The cgroups of such a host: those of the examples."""
 
 
 def distinguishable_hosts(recipe: Recipe) -> Iterator[HostFacts]:
@@ -93,4 +107,5 @@ def _host(recipe: Recipe, optional: Sequence[Guard], choice: Sequence[bool]) -> 
         bpftrace="0.17.0",
         bpftrace_features=frozenset(features),
         devices=DEVICES,
+        cgroups=CGROUPS,
     )

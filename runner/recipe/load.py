@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
 from dataclasses import dataclass
@@ -47,6 +48,12 @@ class LoadedRecipe:
             file = error.filename or template_path
             raise RecipeRefused([Finding(str(file), 1, 1, "unreadable", str(error.strerror))]) from error
         self.digest = f"sha256:{content.hexdigest()}"
+
+    def with_recipe(self, recipe: Recipe) -> LoadedRecipe:
+        """Return the same files' recipe, asked for in another way."""
+        other = copy.copy(self)
+        other.recipe = recipe
+        return other
 
 
 @dataclass(frozen=True, slots=True)

@@ -209,6 +209,13 @@ class Recipe(Strict):
         fields = any(field.type == "device" for event in self.events for field in event.fields)
         return keys or fields or any(parameter.type == "device" for parameter in self.parameters)
 
+    @property
+    def split_by(self) -> str | None:
+        """Return what a task's cgroup is a key as (`--by`); None where it is none."""
+        parts: list[Key | EventField] = [key for output in self.outputs for key in output.keys]
+        parts += [field for event in self.events for field in event.fields]
+        return next((part.name for part in parts if part.type == "cgroup"), None)
+
     def map_names(self) -> frozenset[str]:
         """Return every map that the program may use."""
         return frozenset(output.map for output in self.outputs) | frozenset(self.scratch_maps)

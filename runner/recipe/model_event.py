@@ -27,10 +27,17 @@ class EventField(Strict):
         self.key()
         return self
 
+    @classmethod
+    def of_cgroup(cls, name: str) -> "EventField":
+        """Return the field that `--by` adds."""
+        return cls.model_construct(name=name, type="cgroup")
+
     def key(self) -> Key | None:
         """Return the key of a table that travels in the same way, where there is one."""
         if self.type in ("text", "path", "arguments"):
             return None
+        if self.type == "cgroup":
+            return Key.of_cgroup(self.name)
         return Key(name=self.name, type=self.type, bytes=self.bytes, enum=self.enum)
 
     def declaration(self) -> FieldDeclaration:

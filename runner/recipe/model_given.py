@@ -8,12 +8,14 @@ from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, m
 from runner.recipe.model_base import Strict, Text
 from runner.recipe.parameters import (
     CALLED_FUNCTION,
+    HONOURED_AS,
     INTEGER_BOUNDS,
     PARAMETER_TYPES,
-    TARGET_FILTERS,
     ParameterType,
     integer_type,
 )
+
+_FILTERS = tuple(dict.fromkeys(HONOURED_AS.values()))
 
 
 def _known_parameter_type(name: str) -> str:
@@ -23,8 +25,8 @@ def _known_parameter_type(name: str) -> str:
 
 
 def _known_filter(name: str) -> str:
-    if name not in TARGET_FILTERS:
-        raise ValueError(f"no such target filter; there are {', '.join(TARGET_FILTERS)}")
+    if name not in _FILTERS:
+        raise ValueError(f"no such target filter; there are {', '.join(_FILTERS)}")
     return name
 
 
@@ -32,7 +34,7 @@ def _one_of(names: Iterable[str]) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "enum": sorted(names)})
 
 
-Filter = Annotated[str, AfterValidator(_known_filter), _one_of(TARGET_FILTERS)]
+Filter = Annotated[str, AfterValidator(_known_filter), _one_of(_FILTERS)]
 
 
 class Parameter(Strict):
@@ -93,7 +95,15 @@ class Target(Strict):
         both = self.honours.keys() & self.refuses.keys()
         if both:
             raise ValueError(f"both honoured and refused: {', '.join(sorted(both))}")
-        missing = TARGET_FILTERS.keys() - self.honours.keys() - self.refuses.keys()
+        missing = set(_FILTERS) - self.honours.keys() - self.refuses.keys()
         if missing:
             raise ValueError(f"neither honoured nor refused: {', '.join(sorted(missing))}")
         return self
+
+    def honoured(self) -> dict[str, str]:
+        """Return every filter of the command line that is honoured, and how."""
+        return {option: self.honours[own] for option, own in HONOURED_AS.items() if own in self.honours}
+
+    def refused(self) -> dict[str, str]:
+        """Return every filter of the command line that is refused, and why."""
+        return {option: self.refuses[own] for option, own in HONOURED_AS.items() if own in self.refuses}

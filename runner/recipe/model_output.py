@@ -50,9 +50,16 @@ class Key(Strict):
             raise ValueError("a string, and nothing else, says how many bytes of it are kept (bytes: 32)")
         if self.depth is not None and self.type not in ("kernel-stack", "user-stack"):
             raise ValueError("only a stack has a depth")
+        if self.type == "cgroup":
+            raise ValueError("cgroups become a key of any recipe that honours them by --by")
         if (self.type == "enum") != (self.enum is not None):
             raise ValueError("a key of type enum, and nothing else, says which one (enum: {member: …})")
         return self
+
+    @classmethod
+    def of_cgroup(cls, name: str) -> "Key":
+        """Return the key that `--by` adds."""
+        return cls.model_construct(name=name, type="cgroup")
 
     def declaration(self) -> KeyDeclaration:
         """Return what the decoder needs to know."""

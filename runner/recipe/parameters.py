@@ -17,6 +17,7 @@ from runner.capture.encode import encode_text
 from runner.capture.syscalls import all_syscalls, syscall_numbers
 from runner.capture.words import name_to_words
 from runner.errors import ValueRefused
+from runner.recipe.cgroups import CGROUP_OPTIONS, parse_cgroup, parse_container, parse_pod
 from runner.recipe.devices import parse_device
 from runner.recipe.function import parse_called_function, parse_function
 
@@ -312,8 +313,16 @@ TARGET_FILTERS: Mapping[str, ParameterType] = {
     "pid": ParameterType("PID", "1 to 4194304", parse_pid),
     "comm": ParameterType("NAME", "a name; a trailing * matches a prefix", parse_comm),
     "thread": ParameterType("NAME", "a name; a trailing * matches a prefix", parse_comm),
+    "cgroup": ParameterType("PATH", "a path as in /proc/PID/cgroup, or a directory", parse_cgroup),
+    "container": ParameterType("ID", "a container's id (6 digits or more) or name", parse_container),
+    "pod": ParameterType("POD", "NAMESPACE/NAME, or the name alone", parse_pod),
 }
-"""The target filters, the same words for every recipe; a recipe honours or refuses each."""
+"""The target filters, the same words for every recipe."""
+
+HONOURED_AS: Mapping[str, str] = {
+    option: "cgroup" if option in CGROUP_OPTIONS else option for option in TARGET_FILTERS
+}
+"""What a recipe says of each filter whether it honours it: containers and pods are cgroups."""
 
 
 def parse_values(option: str, kind: ParameterType, texts: Sequence[str]) -> tuple[Value, ...]:

@@ -60,6 +60,7 @@ class Recorder:
         if (declaration.kind in _COUNTING) != (value is None) and declaration.kind != "time-series":
             takes = "takes no value" if value is not None else "takes a value"
             raise MistakenRecord(f"record({table!r}): a {declaration.kind} {takes}")
+        keys = with_cgroup(declaration.keys, keys)
         stacks = {key.name for key in declaration.keys if key.is_stack}
         expected = {key.name for key in declaration.keys} - stacks
         if missing := sorted(expected - keys.keys()):
@@ -77,6 +78,17 @@ class Recorder:
             lines.append(f"{total.map} = count();")
         # Built from text of the template and from what the recipe declares; no value from outside is in it.
         return Markup("\n  ".join(lines))  # noqa: S704
+
+
+def with_cgroup(declared: Iterable[KeyDeclaration], given: dict[str, Any]) -> dict[str, Any]:
+    """Return what a template says of keys, with that of the cgroup, which a recipe itself does not declare.
+
+    It is the running task's (`include/cgroup.bt.j2`), unless a template that knows of another task says so
+    (`task_cgroup`).
+    """
+    others = {name: value for name, value in given.items() if name != "task_cgroup"}
+    own = given.get("task_cgroup", "$cgroup")
+    return others | {key.name: own for key in declared if key.type == "cgroup"}
 
 
 def taken_stack(kind: KeyType, depth: int) -> str:

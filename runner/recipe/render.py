@@ -15,6 +15,7 @@ from runner.capture.declaration import STACK_DEPTH, WORD_BYTES
 from runner.errors import HostRefused
 from runner.recipe.bounds import TooMuch, bounded
 from runner.recipe.catalogue import data_dir
+from runner.recipe.cgroups import Cgroups, cgroups_asked_for
 from runner.recipe.devices import known_devices
 from runner.recipe.emitting import Emitter
 from runner.recipe.finding import Finding, RecipeRefused
@@ -317,7 +318,7 @@ def _context(
     arch = "" if facts is None else facts.arch
     groups = {
         "params": [parameter.name for parameter in recipe.parameters],
-        "target": list(recipe.target.honours),
+        "target": [name for name in recipe.target.honours if name != "cgroup"],
     }
     conditions: dict[str, dict[str, Condition | Functions]] = {
         group: {
@@ -333,6 +334,11 @@ def _context(
     tables = [output.declaration() for output in recipe.outputs]
     return {
         **conditions,
+        "cgroups": Cgroups(
+            cgroups_asked_for(values),
+            None if facts is None else facts.cgroups,
+            is_key=recipe.split_by is not None,
+        ),
         "has": has,
         "record": Recorder(tables),
         "emit": Emitter((event.declaration() for event in recipe.events), tables),

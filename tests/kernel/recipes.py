@@ -27,6 +27,10 @@ class Run:
         self.missed = sum(problems[code]["count"] for code in MISSING if code in problems)
         self.problems = set(problems)
 
+    def __repr__(self) -> str:
+        """Say what a failed test has to show: what the capture itself calls into question."""
+        return f"<Run: {self.missed} missed, problems {self.capture['quality']['problems']}>"
+
     def rows(self, table: str, **wanted: Any) -> list[dict[str, Any]]:
         """Return the rows of a table that have these keys."""
         return [

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from runner.recipe.function import Function
 from runner.recipe.hosts import are_all_tried
+from runner.recipe.parameters import HONOURED_AS
 from runner.recipe.probe_heads import is_too_broad, is_wildcard, probes_of
 from runner.recipe.program_rules import bare_code, used_maps
 from runner.recipe.template_names import asked_features
@@ -77,14 +78,20 @@ def value_unused(programs: Programs) -> Iterator[Finding]:
     """Every parameter and filter that is offered changes the program."""
     recipe = programs.subject.recipe
     parameters = [parameter.name for parameter in recipe.parameters]
+    told = set()
     for name, values in programs.examples.items():
         changes = (
             (program := programs.render({name: values}, facts)) is not None and program.text != text
             for facts, text in programs.without_values
         )
-        if not any(changes):
-            is_parameter = name in parameters
-            location = ("parameters", parameters.index(name)) if is_parameter else ("target", "honours", name)
+        if any(changes):
+            continue
+        is_parameter = name in parameters
+        honoured = ("target", "honours", HONOURED_AS.get(name, name))
+        location = ("parameters", parameters.index(name)) if is_parameter else honoured
+        # Cgroups, containers and pods are honoured as one.
+        if location not in told:
+            told.add(location)
             text = f"--{name} is offered, and the program is the same with and without it"
             yield programs.subject.finding("value-unused", location, text)
 
