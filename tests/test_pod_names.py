@@ -290,6 +290,12 @@ def test_what_is_no_id_is_looked_for_nowhere(id, tmp_path):  # noqa: A002
     assert NodeNames(tmp_path).container(id) is None
 
 
+def test_an_id_is_no_way_to_another_file(node, names):
+    node(f"{TASKS}/default/lab_web/config.json", {"annotations": CONTAINERD})
+    assert names.container("../default/lab_web") is None
+    assert names.container("lab_web") is not None
+
+
 def test_a_pipe_a_folder_and_a_huge_file_are_passed_over(node, names, tmp_path):
     for number, make in enumerate(
         (os.mkfifo, os.mkdir, lambda path: path.write_bytes(b"") or os.truncate(path, 1 << 40))
@@ -355,6 +361,31 @@ def test_damaged_files_are_passed_over(node, names, content):
     found = names.container(OTHER)
     assert found is None or (found.name, found.pod) == (None, None)
     assert names.containers_called("web") == [ContainerName(WEB, "web", POD)]
+
+
+def test_labels_of_crio_that_are_damaged_leave_the_rest(node, names):
+    notes = {**CRIO, "io.kubernetes.cri-o.Labels": "{", "io.kubernetes.container.name": "web"}
+    node(f"{OVERLAY}/{WEB}/userdata/config.json", {"annotations": notes})
+    assert names.container(WEB) == ContainerName(WEB, "web", None)
+
+
+def test_other_files_beside_those_of_containers_are_passed_over(node, names):
+    node("var/lib/containers/storage/vfs-layers/containers.json", PODMAN)
+    node(f"var/log/containers/cart-0_shop_web-{WEB}.log", "no link")
+    node(f"var/log/containers/cart-0_shop_other-{SANDBOX}.log", "no link")
+    node("var/log/containers/some.log", "")
+    assert names.container(OTHER) is None
+    assert names.container(WEB) == ContainerName(WEB, "web", None)
+    assert names.containers_called("other") == [ContainerName(SANDBOX, "other", None)]
+
+
+def test_what_is_kept_of_files_has_an_end(node, names, monkeypatch):
+    monkeypatch.setattr("runner.host.node_files._MOST_KEPT", 2)
+    for number in range(5):
+        node(f"{TASKS}/k8s.io/{number:064x}/config.json", {"annotations": CONTAINERD})
+        assert names.container(f"{number:064x}").name == "web"
+    assert len(names._files._kept) <= 2
+    assert len(names.containers_called("web")) == 5
 
 
 @pytest.mark.parametrize("name", ["\x1b[2J", "a b", "", "-x", "a/b", "é", 7])

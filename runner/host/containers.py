@@ -86,8 +86,7 @@ def role_of(path: str) -> CgroupRole:
         if (pod := _pod(part)) is not None:
             container, engine, pod_uid, depth = None, None, pod, index + 1
         # What only looks like a container is one where no other is around: programs make cgroups, too.
-        may_guess = container is None and index + 1 == len(parts)
-        if (found := _container(part, here, may_guess=may_guess)) is not None:
+        if (found := _container(part, here, may_guess=container is None)) is not None:
             container, engine = found
             depth = start = index + 1
     return CgroupRole(container, pod_uid, engine, depth)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from runner.host.process_files import inside_of
@@ -51,8 +50,8 @@ class NodeFiles:
             if kept is not None and kept[0] == sign:
                 found: _T = kept[1]
                 return found
-            if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST_BYTES:
-                return None
+            if status.st_size > _MOST_BYTES:
+                return None  # pipes and devices have no size, and folders cannot be read
             found = parse(os.read(descriptor, status.st_size))
         except (OSError, ValueError, RecursionError):
             return None

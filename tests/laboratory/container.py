@@ -104,6 +104,8 @@ def _hierarchies() -> list[Path]:
     """Return where the hierarchies of cgroups are mounted, that of version 2 first."""
     mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
     found = [(fields[2], fields[1]) for fields in mounts if fields[2] in {"cgroup", "cgroup2"}]
+    if not found:
+        raise RuntimeError("no hierarchy of cgroups is mounted")
     return [Path(place) for _, place in sorted(found, reverse=True)]
 
 
