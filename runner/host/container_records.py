@@ -70,7 +70,7 @@ def from_bundle(container: str, data: bytes) -> ContainerName:
         namespace=notes.get("io.kubernetes.cri.sandbox-namespace")
         or labels.get("io.kubernetes.pod.namespace"),
         name=notes.get("io.kubernetes.cri.sandbox-name") or labels.get("io.kubernetes.pod.name"),
-        # Releases of containerd before 1.7 may lack the UID: then the path of the cgroup has it.
+        # Older releases of containerd do not write the UID: then the path of the cgroup has it.
         uid=notes.get("io.kubernetes.cri.sandbox-uid")
         or labels.get("io.kubernetes.pod.uid")
         or _pod_of_cgroup(_mapping(document, "linux").get("cgroupsPath")),
