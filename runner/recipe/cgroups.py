@@ -181,6 +181,6 @@ def _cgroup(subsystem: int | None) -> str:
 
 
 def _id(variable: str) -> str:
-    # 0.17 knows the fields of a structure that the program names alone. In probes of users' programs bpftrace takes
-    # a number for an address of the user's: kptr() says that it is the kernel's.
+    # 0.17 knows the fields of a structure that the program names alone. In users' programs bpftrace takes
+    # a number for an address of theirs: kptr() says that it is the kernel's.
     return f"(uint64)((struct kernfs_node *)kptr((uint64)((struct cgroup *)kptr({variable}))->kn))->id"

@@ -101,7 +101,9 @@ def test_exactly_one_cgroup_and_together_with_a_name(bpftrace, pod):
         return calls_of(run_recipe("syscount", *CALLS, *arguments, bpftrace=bpftrace, command=pod.load))
 
     assert count("--cgroup", str(pod.folder), "--exact") == 0
-    assert count("--cgroup", str(pod.later), "--cgroup", str(pod.sibling), "--comm", "in-*") == LATER + SIBLING
+    assert (
+        count("--cgroup", str(pod.later), "--cgroup", str(pod.sibling), "--comm", "in-*") == LATER + SIBLING
+    )
     assert count("--cgroup", str(pod.folder), "--comm", "somebody-else") == 0
 
 
@@ -149,7 +151,9 @@ def test_a_run_ends_with_its_container(bpftrace, pod):
     """It stops: its process ends, and its cgroup is removed. What was counted is kept."""
     stopping = f"sleep 2; rmdir {pod.grandchild} {pod.container}"
     command = [EBPF_RECIPE, "run", "syscount", "--bpftrace", bpftrace, "-f", "json", "-d", "30s", *CALLS]
-    with child([*command, "--cgroup", str(pod.container)], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+    with child(
+        [*command, "--cgroup", str(pod.container)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as run:
         time.sleep(2)
         subprocess.run(inside(pod.grandchild, calling((pod.grandchild, 50))), check=True)
         subprocess.run(["sh", "-c", stopping], check=True)
@@ -171,7 +175,9 @@ def test_files_are_those_that_the_container_sees(bpftrace, pod, tmp_path):
         f"exec {sys.executable} -c 'import os, time; print(1, flush=True); input(); "
         "import ctypes; libc = ctypes.CDLL(None); [libc.getppid() for _ in range(40)]; time.sleep(1)'"
     )
-    with child(["unshare", "--mount", "sh", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as one:
+    with child(
+        ["unshare", "--mount", "sh", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as one:
         assert one.stdout.readline() == b"1\n"
         enter(pod.container, one.pid)
         told = f"echo > /proc/{one.pid}/fd/0; sleep 1"
@@ -244,7 +250,10 @@ def test_the_hierarchy_without_a_controller_is_refused_by_its_name():
     folder.mkdir()
     try:
         done = subprocess.run(
-            [EBPF_RECIPE, "run", "syscount", "--cgroup", str(folder)], capture_output=True, text=True, check=False
+            [EBPF_RECIPE, "run", "syscount", "--cgroup", str(folder)],
+            capture_output=True,
+            text=True,
+            check=False,
         )
     finally:
         folder.rmdir()

@@ -32,7 +32,9 @@ _REMOVAL_SECONDS = 5
 def mount_of(version: int) -> Path:
     """Return where cgroups of a version are mounted: version 2, or one hierarchy of version 1."""
     mounted = [each for each in hierarchies() if each.is_seen_by_programs]
-    return next(each.mount for each in mounted if (each.name == V2) == (version == 2) and each.name != "memory")
+    return next(
+        each.mount for each in mounted if (each.name == V2) == (version == 2) and each.name != "memory"
+    )
 
 
 def call(plan: Sequence[dict[str, object]]) -> None:

@@ -125,6 +125,13 @@ def _creat(path: bytes) -> int:
 _WAYS_TO_OPEN = [_openat, _openat2, *([_open, _creat] if platform.machine() == "x86_64" else [])]
 
 
+def _calls(times: str) -> int:
+    """Call a function of the C library so often; return how often."""
+    for _ in range(int(times)):
+        _LIBC.getppid()
+    return int(times)
+
+
 def _forks(processes: str, threads: str) -> list[int]:
     """Create processes that end at once, and threads; return how many of each."""
     for _ in range(int(processes)):
@@ -178,6 +185,7 @@ WORK: dict[str, Callable[..., Any]] = {
     "sleep": _sleep,
     "read": _read,
     "opens": _opens,
+    "calls": _calls,
     "forks": _forks,
     "reads": _reads,
     "starts": _starts,
