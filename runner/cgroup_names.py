@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Self
 
 from runner.host.cgroups import path_in
 from runner.host.containers import role_of
-from runner.host.target_cgroups import Host
 
 if TYPE_CHECKING:
     import types
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from inotify_simple import INotify
 
     from runner.host.cgroups import Hierarchy
+    from runner.host.target_cgroups import Host
 
 _AGAIN_MS = 500
 """So often names are looked for again that were not there: an engine makes the cgroup first. Where the kernel
@@ -33,17 +33,16 @@ class CgroupNames:
     A cgroup that comes and goes before it is looked at (a millisecond or so) has no name.
     """
 
-    def __init__(self, by: str, hierarchy: str) -> None:
+    def __init__(self, by: str, hierarchy: str, host: Host) -> None:
         """Find the hierarchy.
 
         :param by: What cgroups are called by: `cgroup`, `container` or `pod`.
         :ivar labels: What each cgroup seen so far is called, by its id; None where it has no such name. It is
             filled as they come.
-        :raises HostRefused: The host shows no cgroups.
         """
         self._by = by
-        self._host = Host.here()
-        self._hierarchy: Hierarchy = next(each for each in self._host.mounted if each.name == hierarchy)
+        self._names = host.names
+        self._hierarchy: Hierarchy = next(each for each in host.mounted if each.name == hierarchy)
         self.labels: dict[int, str | None] = {}
         self._unnamed: dict[int, str] = {}
         self._folders: dict[int, Path] = {}
@@ -145,7 +144,7 @@ class CgroupNames:
         """Return what a cgroup is called, and whether that is all there is to know."""
         if self._by == "cgroup":
             return path, True
-        role, names = role_of(path), self._host.names
+        role, names = role_of(path), self._names
         known = names.container(role.container) if role.container is not None else None
         if self._by == "container":
             if role.container is None:

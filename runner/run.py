@@ -17,6 +17,7 @@ from runner.cgroup_names import CgroupNames
 from runner.events import EventReader
 from runner.host import processes
 from runner.host.block_devices import block_devices
+from runner.host.target_cgroups import Host
 from runner.outcome import Outcome, is_wanted_by, names_processes
 from runner.target_cgroups import target_folders
 from runner.trace import LIMIT_SPARE_SECONDS, Job, Watcher, trace
@@ -111,7 +112,7 @@ def execute(
     )
     groups = None
     if recipe.split_by is not None and plan.facts.cgroups is not None:
-        groups = CgroupNames(recipe.split_by, plan.facts.cgroups.by)
+        groups = CgroupNames(recipe.split_by, plan.facts.cgroups.by, Host.here())
         # It goes on being filled while the run lasts.
         plan = replace(plan, facts=plan.facts.with_labels(groups.labels))
     sockets = SocketWatch(declarations)
