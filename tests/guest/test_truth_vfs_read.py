@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from runner.capture.buckets import LogBuckets
+from runner.host.cgroups import hierarchies
 from tests.command import EBPF_RECIPE
 from tests.guest.variants import run_without
 from tests.kernel.recipes import run_recipe
 from tests.laboratory import reader
+from tests.laboratory.cgroups import cgroup_tree, enter
 from tests.laboratory.load import load
 from tests.laboratory.releases import release_of
 
@@ -210,3 +212,29 @@ def test_it_has_windows(tmp_path):
     # What came after the last of them is in the whole run alone.
     assert sum(counted[:-1]) <= counted[-1]
     assert counted[-1] >= reader.SMALL_READS
+
+
+def test_reads_belong_to_the_cgroup_of_their_task(bpftrace, tmp_path):
+    """Linux 6.1, the first that has a cgroup's ancestors as programs read them."""
+    if not hierarchies():
+        subprocess.run(["mount", "-t", "cgroup2", "none", "/sys/fs/cgroup"], check=True)
+    with cgroup_tree(2) as top, contextlib.ExitStack() as stack:
+        loads = []
+        for place in ("mine", "minelike"):
+            group = top / place / "inner"
+            group.mkdir(parents=True)
+            folder = tmp_path / place
+            folder.mkdir()
+            loads.append(stack.enter_context(load("reader-small", folder, module=MODULE)))
+            enter(group, loads[-1].pid)
+        before = counted(loads[0].pid)
+        run = run_recipe(
+            "vfs-read-latency", "--cgroup", str(top / "mine"), "--comm", "reader-small", "--by", "cgroup",
+            bpftrace=bpftrace, command=asking(*loads),
+        )  # fmt: skip
+        reads, _ = (after - earlier for earlier, after in zip(before, counted(loads[0].pid), strict=True))
+        path = f"/{top.name}/mine/inner"
+    rows = run.tables["reads"]
+    assert {(row["key"]["cgroup"], row["key"]["pid"]) for row in rows} == {(path, loads[0].pid)}
+    assert {row["key"]["cgroup"] for row in run.tables["latency"]} == {path}
+    assert run.agrees(run.total("reads", "count"), reads)

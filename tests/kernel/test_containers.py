@@ -1,11 +1,13 @@
 """A container that runs is found by the path of its cgroup, and named by the files beside it."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from runner.host.containers import CgroupRole, role_of
 from runner.host.pod_names import ContainerName, NodeNames, PodName
+from tests.kernel.recipes import run_recipe
 from tests.laboratory.container import container, new_id
 
 pytestmark = pytest.mark.kernel
@@ -53,3 +55,38 @@ def test_a_command_that_a_container_lacks_is_told(tmp_path):
         container(tmp_path / "bundle", f"/docker/{id}", ["no-such-command"], id=id),
     ):
         pass
+
+
+def test_a_container_is_asked_for_by_id_and_name_and_rows_have_its_name(bpftrace, tmp_path):
+    """It has process, mount and cgroup namespaces of its own, and is started as engines start it."""
+    id, other = new_id(), new_id()  # noqa: A001
+    work = "while [ ! -e /go ]; do sleep 0.05; done; i=0; while [ $i -lt 20 ]; do /bin/touch /x; i=$((i+1)); done; sleep 60"
+    bundles = Path("/run/containerd/io.containerd.runtime.v2.task/k8s.io")
+    missing = [each for each in (bundles, *bundles.parents) if not each.exists()]
+    try:
+        with (
+            container(
+                bundles / id, f"/kubepods/burstable/pod{UID}/{id}", ["sh", "-c", work], id=id,
+                annotations=ANNOTATIONS | {"io.kubernetes.cri.container-name": f"web-{id[:6]}"},
+            ),
+            container(tmp_path / "bundle", f"/docker/{other}", ["sh", "-c", work], id=other),
+        ):  # fmt: skip
+            roots = [bundles / id / "rootfs", tmp_path / "bundle/rootfs"]
+            for name in (id[:12], f"web-{id[:6]}"):
+                go = "; ".join(f"touch {root}/go" for root in roots)
+                run = run_recipe(
+                    "execsnoop", "--container", name, "--by", "container", bpftrace=bpftrace,
+                    command=["sh", "-c", f"{go}; sleep 1.5"],
+                )  # fmt: skip
+                started = run.rows("execs", container=f"web-{id[:6]}")
+                assert started == run.tables["execs"]
+                events = [
+                    event["fields"] for event in run.events("exec") if event["fields"]["comm"] == "touch"
+                ]
+                # The second time there is nothing left to do but to sleep.
+                assert run.agrees(len(events), 20 if name == id[:12] else 0)
+                assert {each["container"] for each in events} <= {f"web-{id[:6]}"}
+    finally:
+        shutil.rmtree(bundles / id, ignore_errors=True)
+        for each in missing:
+            each.rmdir()
