@@ -82,6 +82,7 @@ bench: $(VENV)/ready
 	@$(LAB)/with-tracefs $(BIN)/python -m benchmarks.startup
 	@$(LAB)/with-tracefs $(BIN)/python -m benchmarks.carriers
 	@$(LAB)/with-tracefs $(BIN)/python -m benchmarks.companions
+	@$(LAB)/with-tracefs $(BIN)/python -m benchmarks.probe_costs
 	@$(BIN)/python -m benchmarks.decoding
 	@$(BIN)/python -m benchmarks.merging
 

@@ -159,7 +159,26 @@ def probe_names(pid: int) -> dict[int, str]:
 
     :raises OSError: Not permitted (CAP_SYS_ADMIN), or the process is gone.
     """
-    names = {}
+    return {identity: each.name for identity, each in attachments(pid).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """What a program is attached to through a perf event.
+
+    :param kind: Of enum bpf_task_fd_type of include/uapi/linux/bpf.h.
+    """
+
+    kind: int
+    name: str
+
+
+def attachments(pid: int) -> dict[int, Attachment]:
+    """Return what a process's programs are attached to through perf events, by program id.
+
+    :raises OSError: Not permitted (CAP_SYS_ADMIN), or the process is gone.
+    """
+    found = {}
     text = ctypes.create_string_buffer(_NAME_BYTES)
     for descriptor in _descriptors(pid, "anon_inode:[perf_event]"):
         query = _FdQuery(pid, int(descriptor), 0, _NAME_BYTES, ctypes.addressof(text))
@@ -170,8 +189,32 @@ def probe_names(pid: int) -> dict[int, str]:
             if error.errno in (errno.ENOENT, errno.EOPNOTSUPP, errno.ENOTSUP):
                 continue  # an event without a program, or one that has no name
             raise
-        names[_FdQuery.from_buffer(attributes).program] = text.value.decode(errors="replace")
-    return names
+        answer = _FdQuery.from_buffer(attributes)
+        found[answer.program] = Attachment(answer.fd_type, text.value.decode(errors="replace"))
+    return found
+
+
+def link_types(pid: int) -> dict[int, str]:
+    """Return the types of the links that attach a process's programs, by program id, in the kernel's words.
+
+    :raises OSError: The process is gone, or not ours to look at.
+    """
+    types = {}
+    for kind in ("anon_inode:bpf_link", "anon_inode:bpf-link"):
+        for descriptor in _descriptors(pid, kind):
+            words = _fdinfo_words(pid, descriptor)
+            if "prog_id" in words:
+                types[int(words["prog_id"])] = words.get("link_type", "")
+    return types
+
+
+def program_type(pid: int, descriptor: str) -> tuple[int, int]:
+    """Return the id of a program and its type, of enum bpf_prog_type of include/uapi/linux/bpf.h.
+
+    :raises OSError: The process is gone, or not ours to look at.
+    """
+    fields = _fdinfo(pid, descriptor)
+    return fields["prog_id"], fields["prog_type"]
 
 
 def map_bytes(pid: int) -> int:
@@ -244,9 +287,12 @@ def _descriptors(pid: int, kind: str) -> list[str]:
 
 
 def _fdinfo(pid: int | str, descriptor: str) -> dict[str, int]:
-    fields = {}
+    return {name: int(word) for name, word in _fdinfo_words(pid, descriptor).items() if word.isdecimal()}
+
+
+def _fdinfo_words(pid: int | str, descriptor: str) -> dict[str, str]:
+    words = {}
     for line in Path(f"/proc/{pid}/fdinfo/{descriptor}").read_text().splitlines():
         name, _, value = line.partition(":")
-        if value.strip().isdecimal():
-            fields[name] = int(value)
-    return fields
+        words[name] = value.strip()
+    return words
