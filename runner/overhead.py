@@ -6,11 +6,13 @@ import contextlib
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from runner.host import bpf, processes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from runner.capture.document import Overhead
 
 Extent = Literal["slices", "whole", "off"]
@@ -20,12 +22,53 @@ PERIOD_SECONDS = 2.0
 """One slice of statistics in each period: they slow every BPF program of the host, so not all the time."""
 
 
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What the kernel counted of our programs in a part of the window.
+
+    :param seconds: How long it was.
+    :param run_ns: Nanoseconds in each program, in the order of `SliceWatch.begin`.
+    :param runs: Likewise, how often each ran.
+    :param is_last: The window is over, and may have cut it short.
+    """
+
+    seconds: float
+    run_ns: Sequence[int]
+    runs: Sequence[int]
+    is_last: bool
+
+
+class SliceWatch(Protocol):
+    """Who is told of each slice as soon as it is over, and says when the next one is to be.
+
+    All of it is called from the thread that measures.
+    """
+
+    first_seconds: float
+    """How long the first slice is, which begins with the window."""
+
+    def begin(self, programs: Sequence[str]) -> None:
+        """Take the descriptors of the programs; the first slice begins now."""
+
+    def take(self, one: Slice) -> float:
+        """Take a slice; return the seconds from its beginning to that of the next one."""
+
+    def failed(self, error: OSError) -> None:
+        """Nothing can be measured, or no longer."""
+
+
 @dataclass(slots=True)
 class _Sum:
     seconds: float = 0.0
     run_ns: int = 0
     runs: int = 0
     slices: int = 0
+
+    def add(self, one: Slice) -> None:
+        self.seconds += one.seconds
+        self.run_ns += sum(one.run_ns)
+        self.runs += sum(one.runs)
+        self.slices += 1
 
 
 def others_cpu_ratio(seconds: float = SLICE_SECONDS) -> float:
@@ -42,14 +85,16 @@ def others_cpu_ratio(seconds: float = SLICE_SECONDS) -> float:
 class Meter:
     """Measures one bpftrace, from readiness to the end of the window."""
 
-    def __init__(self, pid: int, *, extent: Extent) -> None:
+    def __init__(self, pid: int, *, extent: Extent, watch: SliceWatch | None = None) -> None:
         """Measure nothing yet.
 
         :param pid: bpftrace's process id.
         :param extent: Whether run times are counted in slices of the window, in all of it, or not.
+        :param watch: Who is told of each slice.
         """
         self._pid = pid
         self._extent = extent
+        self._watch = watch
         self._sum = _Sum()
         self._over = threading.Event()
         self._why_not: str | None = None
@@ -63,7 +108,7 @@ class Meter:
         try:
             self._programs = bpf.program_descriptors(self._pid)
         except OSError as error:
-            self._why_not = f"not measured: {error.strerror}"
+            self._fail(error)
             return
         if self._extent != "off":
             self._thread = threading.Thread(target=self._measure, name="overhead", daemon=True)
@@ -113,27 +158,55 @@ class Meter:
 
     def _measure(self) -> None:
         try:
-            if self._extent == "whole":
+            if self._watch is not None:
+                self._measure_for(self._watch)
+            elif self._extent == "whole":
                 self._slice(None)
-                return
+            else:
+                while not self._over.is_set():
+                    begun = time.monotonic()
+                    self._slice(SLICE_SECONDS)
+                    self._rest(begun, PERIOD_SECONDS)
+        except OSError as error:
+            self._fail(error)
+
+    def _measure_for(self, watch: SliceWatch) -> None:
+        """Measure as somebody wants it who looks at each slice."""
+        watch.begin(self._programs)
+        is_whole = self._extent == "whole"
+        # What is counted between two slices of it is in none: a few microseconds each second.
+        with bpf.run_time_statistics() if is_whole else contextlib.nullcontext():
+            seconds = watch.first_seconds
             while not self._over.is_set():
                 begun = time.monotonic()
-                self._slice(SLICE_SECONDS)
-                self._over.wait(max(0.0, PERIOD_SECONDS - (time.monotonic() - begun)))
-        except OSError as error:
-            self._why_not = f"not measured: {error.strerror}"
+                period = watch.take(self._slice(seconds))
+                seconds = period if is_whole else SLICE_SECONDS
+                if not is_whole:
+                    self._rest(begun, period)
 
-    def _slice(self, seconds: float | None) -> None:
+    def _rest(self, begun: float, period: float) -> None:
+        self._over.wait(max(0.0, period - (time.monotonic() - begun)))
+
+    def _slice(self, seconds: float | None) -> Slice:
         with bpf.run_time_statistics():
             begun = time.monotonic()
             before = self._now()
-            self._over.wait(seconds)
+            is_last = self._over.wait(seconds)
             after = self._now()
-            self._sum.seconds += time.monotonic() - begun
-        self._sum.run_ns += after[0] - before[0]
-        self._sum.runs += after[1] - before[1]
-        self._sum.slices += 1
+            taken = time.monotonic() - begun
+        one = Slice(
+            taken,
+            [new.run_ns - old.run_ns for new, old in zip(after, before, strict=True)],
+            [new.runs - old.runs for new, old in zip(after, before, strict=True)],
+            is_last,
+        )
+        self._sum.add(one)
+        return one
 
-    def _now(self) -> tuple[int, int]:
-        each = [bpf.program_statistics(self._pid, program) for program in self._programs]
-        return sum(one.run_ns for one in each), sum(one.runs for one in each)
+    def _now(self) -> list[bpf.ProgramStatistics]:
+        return [bpf.program_statistics(self._pid, program) for program in self._programs]
+
+    def _fail(self, error: OSError) -> None:
+        self._why_not = f"not measured: {error.strerror}"
+        if self._watch is not None:
+            self._watch.failed(error)
