@@ -71,7 +71,7 @@ def ending_problems(
     if stacks:
         yield problem("stacks-lost", stacks, "bpftrace could not find stacks that it had stored")
     code = workload.exit_code if workload is not None else 0
-    if ended_by == "workload" and code != 0:
+    if ended_by in ("workload", "budget") and code != 0:
         yield problem(
             "workload-failed",
             None,

@@ -57,6 +57,7 @@ def execute(
     interrupts: Interrupts | None = None,
     elevation: Elevation | None = None,
     extent: Extent = "slices",
+    budget: float | None = None,
     watcher: Watcher | None = None,
     watch_events: bool = False,
     windows: Windows | None = None,
@@ -74,6 +75,7 @@ def execute(
     :param interrupts: Who watches for signals; without it the run does.
     :param elevation: How bpftrace gets the privilege that we lack.
     :param extent: In how much of the window run times are counted.
+    :param budget: What the run may cost, as a share of all processors together; it ends where it costs more.
     :param watch_events: Have the number of events printed meanwhile, for the watcher.
     :param windows: Have the maps printed again and again, and what came between.
     :param on_event: Called with each event as it comes; the capture has none of them then.
@@ -138,6 +140,7 @@ def execute(
             interrupts=interrupts,
             elevation=elevation,
             extent=extent,
+            budget=budget,
             watcher=watcher,
             on_line=_listener(
                 plan, room or DEFAULT_MAP_KEYS, progress, watcher, windows, sockets, events, groups

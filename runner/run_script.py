@@ -66,11 +66,13 @@ def run_script(
     interrupts: Interrupts | None = None,
     elevation: Elevation | None = None,
     extent: Extent = "slices",
+    budget: float | None = None,
     watcher: Watcher | None = None,
     on_message: Callable[[Message], None] | None = None,
 ) -> Capture:
     """Run a script and return its capture.
 
+    :param budget: What the run may cost, as a share of all processors together; it ends where it costs more.
     :param on_message: Called with each message as it is printed, instead of keeping it in the capture.
     :raises TraceFailed, HostRefused: bpftrace ended before it was ready.
     :raises Interrupted, Terminated: A signal came before it was ready.
@@ -87,6 +89,7 @@ def run_script(
                 interrupts=interrupts,
                 elevation=elevation,
                 extent=extent,
+                budget=budget,
                 watcher=watcher or Watcher(),
                 on_line=live.read,
             )

@@ -13,6 +13,7 @@ from runner.bpftrace.frame import END_MAP, LIMIT_MAP
 from runner.bpftrace.launch import direct_launcher
 from runner.bpftrace.recording import Moment, Recording
 from runner.bpftrace.session import LAST_LINE, PASSWORD_WANTED, Session
+from runner.budget import OVER_BUDGET, BudgetWatch
 from runner.capture.quality import problem
 from runner.companions import CompanionWatch
 from runner.errors import Interrupted, Terminated
@@ -42,6 +43,9 @@ LIMIT_SPARE_SECONDS = 10
 
 TARGETS_ENDED = "targets ended"
 """The reason that a waiting is woken with where there is nothing left to measure."""
+
+ENDS = ("timeout", "workload", LAST_LINE, TARGETS_ENDED)
+"""Reasons for which a window ends as it was meant to."""
 
 
 class Watcher:
@@ -122,6 +126,7 @@ def trace(
     interrupts: Interrupts | None = None,
     elevation: Elevation | None = None,
     extent: Extent = "slices",
+    budget: float | None = None,
     watcher: Watcher,
     on_line: Listener | None = None,
     sockets: SocketWatch | None = None,
@@ -129,11 +134,13 @@ def trace(
     """Trace.
 
     The window starts when the last probe is attached and ends by duration, by the end of the
-    workload, by SIGINT or SIGTERM, or with bpftrace itself.
+    workload, by SIGINT or SIGTERM, by what it costs, or with bpftrace itself. A workload goes on
+    where the window ended for its cost.
 
     :param interrupts: Who watches for signals; without it the trace does.
     :param elevation: How bpftrace gets the privilege that we lack.
     :param extent: In how much of the window run times are counted.
+    :param budget: What it may cost, as a share of all processors together.
     :param on_line: Called with each line that bpftrace prints.
     :param sockets: Who looks for the holders of sockets, where others ask it too.
     :raises TraceFailed, HostRefused: bpftrace ended before it was ready.
@@ -167,24 +174,36 @@ def trace(
             watcher.attached()
             tracer = _tracer_of(session.pid)
             unattached = _unattached(job.program, tracer)
-            meter = Meter(tracer, extent=extent)
+            watch = (
+                BudgetWatch(budget, tracer, lambda: session.wake(OVER_BUDGET)) if budget is not None else None
+            )
+            meter = Meter(tracer, extent=extent, watch=watch)
             busy_before = kernel.busy_seconds()
-            meter.start()
             beside.begin()
             targets.begin()
+            meter.start()
             if workload is not None:
                 workload.start(lambda: session.wake("workload"))
             reason = session.wait(duration_seconds)
             beside.end()
             busy = kernel.busy_seconds() - busy_before
             overhead = meter.stop()
+            if watch is not None and watch.is_over and reason in ENDS:
+                # Both at one moment.
+                reason = OVER_BUDGET
             is_stopped = processes.is_stopped(tracer)
             watcher.ending()
             recording = session.stop()
+            if workload is not None and reason == OVER_BUDGET:
+                # That our own measuring is too dear is no reason to end somebody's load.
+                workload.wait(signals)
         finally:
             if workload is not None:
                 workload.end()
     ended_by, problems = _ending(reason, recording, job)
+    if watch is not None:
+        overhead["budget"] = watch.use()
+        problems += watch.problems()
     if unattached:
         problems.append(
             problem("probes-not-attached", len(unattached), f"not attached: {', '.join(unattached)}")
@@ -250,6 +269,8 @@ def _ending(reason: str, recording: Recording, job: Job) -> tuple[EndedBy, list[
             return "duration", []
         case _ if reason == TARGETS_ENDED:
             return "target", []
+        case _ if reason == OVER_BUDGET:
+            return "budget", []
         case "workload":
             return "workload", []
         case "flood":

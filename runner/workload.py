@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from runner.errors import WorkloadFailed
@@ -18,6 +19,8 @@ from runner.lifetime import end_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from runner.interrupts import Interrupts
 
 NOT_FOUND = 127
 """What a shell exits with for a command that is not there."""
@@ -44,6 +47,7 @@ class Workload:
         self.argv = list(argv)
         self.exit_code: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._happened: SimpleQueue[str] = SimpleQueue()
         if shutil.which(self.argv[0]) is None:
             raise WorkloadFailed(f"there is no command {self.argv[0]!r} that can be executed")
 
@@ -62,6 +66,12 @@ class Workload:
         except OSError as error:
             raise WorkloadFailed(f"{self.argv[0]} cannot be started: {error.strerror}") from error
         threading.Thread(target=self._wait, args=(on_end,), name="workload", daemon=True).start()
+
+    def wait(self, signals: Interrupts) -> None:
+        """Wait until the command has ended by itself, or a signal comes."""
+        signals.wake_up(self._happened.put)
+        if self._process is not None:
+            self._happened.get()
 
     def end(self) -> None:
         """End the command and what it started, if it still runs: SIGTERM, and SIGKILL after 5 s."""
@@ -82,6 +92,7 @@ class Workload:
     def _wait(self, on_end: Callable[[], None]) -> None:
         assert self._process is not None
         self.exit_code = self._process.wait()
+        self._happened.put("end")
         on_end()
 
 

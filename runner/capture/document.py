@@ -12,8 +12,9 @@ from typing_extensions import TypedDict
 from runner.capture.declaration import KeyType, Kind, Unit
 
 Grade = Literal["usable", "degraded", "void"]
-EndedBy = Literal["duration", "workload", "interrupt", "limit", "crash", "script", "target"]
-"""`script`: a foreign script called exit(); `target`: the processes or cgroups that were asked for ended."""
+EndedBy = Literal["duration", "workload", "interrupt", "limit", "crash", "script", "target", "budget"]
+"""`script`: a foreign script called exit(); `target`: the processes or cgroups that were asked for ended;
+`budget`: it took more of the processors than it was allowed (--budget)."""
 
 
 class TextBytes(TypedDict):
@@ -255,6 +256,32 @@ class Quality(TypedDict):
     problems: list[Problem]
 
 
+class BudgetUse(TypedDict):
+    """What a run with a budget took of it: shares of all processors together, while the window lasted."""
+
+    ratio: float
+    """The budget."""
+    cpus: int
+    """How many processors ran."""
+    outcome: Literal["kept", "refused", "stopped", "unmeasured"]
+    """`refused`: it was above the budget in the first moment, and ended with it; `stopped`: later;
+    `unmeasured`: it was ended because what it took could not be measured."""
+    first_moment_ratio: float | None
+    """What the first moment (0.5 s) took."""
+    measured_ratio: float | None
+    """What the window took in the mean: the sum of the four that follow."""
+    inside_ratio: float | None
+    """Time inside our BPF programs."""
+    around_ratio: float | None
+    """What calling them took beside that: their runs, times what a benchmark says of such a probe."""
+    tracer_ratio: float | None
+    """Processor time of bpftrace."""
+    runner_ratio: float | None
+    """Processor time of ebpf-recipe."""
+    deciding_ratio: NotRequired[float]
+    """Where it was refused or stopped: what was too much."""
+
+
 class Overhead(TypedDict):
     """What the tracing cost; `covers` says what the figures include.
 
@@ -271,6 +298,8 @@ class Overhead(TypedDict):
     tracer_cpu_seconds: NotRequired[float | None]
     tracer_rss_bytes: NotRequired[int | None]
     covers: NotRequired[str]
+    budget: NotRequired[BudgetUse]
+    """Where the run had one (--budget)."""
 
 
 class Companion(TypedDict):

@@ -149,6 +149,10 @@ RULES: dict[str, Rule] = {
         "degraded", "the runner did not end the window in time; bpftrace ended itself", "nothing"
     ),
     "ended-early": Rule("degraded", "somebody else ended bpftrace", "nothing"),
+    "over-budget": Rule(
+        "usable", "the run took more of the processors than its --budget, and ended: its window is shorter",
+        "nothing", "take a cheaper recipe, fewer probes, or a bigger --budget",
+    ),
     "repaired": Rule(
         "usable", "bpftrace printed values in a damaged form, and each was restored exactly", "values"
     ),

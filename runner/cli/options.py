@@ -53,6 +53,15 @@ SudoPasswordFd = Annotated[
     typer.Option(metavar="N", min=0, help="Read sudo's password from this descriptor, not the terminal."),
 ]
 
+Budget = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PERCENT",
+        help="End the run where it takes more of all processors than this: 1%, 0.5%. [0.01% to 100%]",
+        show_default=False,
+    ),
+]
+
 Overhead = Annotated[
     Measured,
     typer.Option(help="When to count the run time of our BPF programs: it slows all of the host's."),

@@ -11,6 +11,7 @@ import typer
 
 from runner.cli.options import (
     BpftracePath,
+    Budget,
     BufferPages,
     CheckReads,
     Duration,
@@ -35,12 +36,14 @@ if TYPE_CHECKING:
     from runner.overhead import Extent
     from runner.plan import Plan
     from runner.recipe.load import LoadedRecipe
+    from runner.recipe.model import Recipe
     from runner.workload import Workload
 
 DEFAULT_DURATION = "10s"
 _EXCLUDES = {
-    "--dry-run": ("--replay", "--record", "--output", "-- COMMAND", "--sudo"),
-    "--replay": ("--record", "-- COMMAND", "--sudo", "--duration", "--interval"),
+    "--dry-run": ("--replay", "--record", "--output", "-- COMMAND", "--sudo", "--budget"),
+    "--replay": ("--record", "-- COMMAND", "--sudo", "--duration", "--interval", "--budget"),
+    "--budget": ("--overhead off",),
     "--interval": ("--record", "--dry-run"),
 }
 
@@ -122,6 +125,7 @@ def _common_options(
     sudo: Sudo = False,
     sudo_password_fd: SudoPasswordFd = None,
     overhead: Overhead = Measured.SLICES,
+    budget: Budget = None,
     record: Annotated[
         Path | None,
         typer.Option(metavar="FILE", readable=False, help="Also keep what bpftrace printed, for --replay."),
@@ -175,6 +179,7 @@ def _run(
     sudo: bool,
     sudo_password_fd: int | None,
     overhead: Measured,
+    budget: str | None,
     record: Path | None,
     replay: Path | None,
     exact: bool,
@@ -192,6 +197,7 @@ def _run(
     from runner.recipe.durations import parse_duration, parse_interval
     from runner.recipe.given import parse_given
     from runner.recipe.parameters import parse_count, parse_power
+    from runner.recipe.shares import parse_share
     from runner.workload import Workload
 
     del recipes  # they were added before this one was looked up
@@ -206,6 +212,8 @@ def _run(
             "--sudo": sudo or sudo_password_fd is not None,
             "--duration": duration is not None,
             "--interval": interval is not None,
+            "--budget": budget is not None,
+            "--overhead off": overhead is Measured.OFF,
         }
     )
     if count is not None and interval is None:
@@ -227,6 +235,7 @@ def _run(
     most = parse_count("--count", count) if count is not None else None
     room = parse_count("--max-map-keys", max_map_keys) if max_map_keys is not None else None
     pages = parse_power("--buffer-pages", buffer_pages) if buffer_pages is not None else None
+    share = parse_share("--budget", budget) if budget is not None else None
     if dry_run:
         from runner.plan import plan_run
 
@@ -260,6 +269,10 @@ def _run(
         elevation = elevation_for(sudo_password_fd) if sudo or sudo_password_fd is not None else None
         if elevation is None:
             check_privilege()
+        if share is not None:
+            from runner.cli.budget import check_measurable
+
+            check_measurable(is_elevated=elevation is not None)
         plan = plan_run(loaded, values, found(), is_exact=exact)
         check_quiet(loaded.recipe)
         if not force:
@@ -288,6 +301,7 @@ def _run(
             interrupts,
             elevation,
             overhead.value,
+            share,
             (window_ms, printer.window, most) if window_ms is not None and printer is not None else None,
             printer.event if printer is not None and printer.prints_events else None,
             is_recorded=recording is not None,
@@ -302,7 +316,7 @@ def _run(
             printer.end(capture)
         else:
             print_capture(capture, form, destination)
-    finish(capture)
+    finish(capture, loaded.recipe)
 
 
 def check_combination(given: Mapping[str, bool]) -> None:
@@ -346,6 +360,7 @@ def _trace(
     interrupts: Interrupts,
     elevation: Elevation | None,
     extent: Extent,
+    budget: float | None,
     windows: tuple[int, Callable[[Capture], None], int | None] | None,
     on_event: Callable[[Event], None] | None,
     *,
@@ -368,6 +383,7 @@ def _trace(
             interrupts=interrupts,
             elevation=elevation,
             extent=extent,
+            budget=budget,
             watcher=bar,
             watch_events=bar is not None,
             windows=Windows(*windows) if windows is not None else None,
@@ -413,26 +429,39 @@ def print_capture(capture: Capture, form: Format, destination: Destination) -> N
         print_text(format_capture(capture, in_color=True))
 
 
-def finish(capture: Capture) -> None:
-    """Fail where the run or its workload did: a failed load never looks like a good measurement."""
+def finish(capture: Capture, recipe: Recipe | None = None) -> None:
+    """Fail where the run or its workload did: a failed load never looks like a good measurement.
+
+    :param recipe: None where a script ran.
+    """
+    from runner.cli.budget import refusal
     from runner.cli.output import say
     from runner.errors import TraceFailed, WorkloadFailed
 
     window = capture["window"]
     if window["ended_by"] == "target":
         say("note: the run ended before its time, for what it was asked for has ended")
+    refused = refusal(capture, recipe)
+    if refused is None and window["ended_by"] == "budget":
+        for problem in capture["quality"]["problems"]:
+            if problem["code"] == "over-budget":
+                say(f"note: the run was stopped: {problem['detail']}")
     if capture["quality"]["grade"] == "degraded":
         for problem in capture["quality"]["problems"]:
-            # That the command failed is said below.
-            if problem["code"] != "workload-failed":
+            # That the command failed is said below, and why the run ended is said already.
+            if problem["code"] not in ("workload-failed", "over-budget"):
                 say(f"note: {problem['code']}: {problem['detail']}")
     if window["ended_by"] == "crash" or capture["quality"]["grade"] == "void":
         details = "; ".join(problem["detail"] for problem in capture["quality"]["problems"])
         raise TraceFailed(f"the run is void: {details or 'bpftrace ended by itself'}")
     workload = window.get("workload")
-    if workload and window["ended_by"] == "workload" and workload["exit_code"] != 0:
+    if workload and window["ended_by"] in ("workload", "budget") and workload["exit_code"] != 0:
+        if refused is not None:
+            say(f"note: {refused.message}")
         code = workload["exit_code"]
         how = f"ended by signal {-code}" if code is not None and code < 0 else f"exit {code}"
         name = workload["argv"][0]
         shown = name["text"] if isinstance(name, dict) else name
         raise WorkloadFailed(f"the command {shown!r} failed: {how}")
+    if refused is not None:
+        raise refused

@@ -11,6 +11,7 @@ import typer
 
 from runner.cli.options import (
     BpftracePath,
+    Budget,
     BufferPages,
     CheckReads,
     Duration,
@@ -71,13 +72,15 @@ def script_command(path: Path) -> Any:
         sudo: Sudo = False,
         sudo_password_fd: SudoPasswordFd = None,
         overhead: Overhead = Measured.SLICES,
+        budget: Budget = None,
         dry_run: Annotated[
             bool, typer.Option("--dry-run", help="Print what bpftrace would be given, and do not run it.")
         ] = False,
     ) -> None:
         _run(
             path, ctx.meta.get(WORKLOAD), arguments or [], duration, form, output, bpftrace, max_map_keys,
-            buffer_pages, check_reads, unsafe, sudo, sudo_password_fd, overhead, dry_run,
+            buffer_pages, check_reads, unsafe, sudo, sudo_password_fd, overhead, budget,
+            dry_run,
         )  # fmt: skip
 
     one = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -105,6 +108,7 @@ def _run(
     sudo: bool,
     sudo_password_fd: int | None,
     overhead: Measured,
+    budget: str | None,
     dry_run: bool,
 ) -> None:
     from runner.bpftrace.version import ask_bpftrace
@@ -114,6 +118,7 @@ def _run(
     from runner.interrupts import Interrupts
     from runner.recipe.durations import parse_duration
     from runner.recipe.parameters import parse_count, parse_power
+    from runner.recipe.shares import parse_share
     from runner.workload import Workload
 
     is_elevated = sudo or sudo_password_fd is not None
@@ -124,6 +129,8 @@ def _run(
             "-- COMMAND": workload_argv is not None,
             "--sudo": is_elevated,
             "--duration": duration is not None,
+            "--budget": budget is not None,
+            "--overhead off": overhead is Measured.OFF,
         }
     )
     if workload_argv is not None and duration is not None:
@@ -138,6 +145,7 @@ def _run(
     )
     room = parse_count("--max-map-keys", max_map_keys) if max_map_keys is not None else None
     pages = parse_power("--buffer-pages", buffer_pages) if buffer_pages is not None else None
+    share = parse_share("--budget", budget) if budget is not None else None
     if dry_run:
         from runner.bpftrace.script_frame import carrier_for, frame_script
         from runner.cli.output import print_text
@@ -157,6 +165,10 @@ def _run(
         elevation = elevation_for(sudo_password_fd) if is_elevated else None
         if elevation is None:
             check_privilege()
+        if share is not None:
+            from runner.cli.budget import check_measurable
+
+            check_measurable(is_elevated=elevation is not None)
         release = found()
         plan = ScriptPlan(
             script, release, host_facts(None, release), arguments, is_unsafe=unsafe, name=path.name
@@ -177,6 +189,7 @@ def _run(
                     interrupts=interrupts,
                     elevation=elevation,
                     extent=overhead.value,
+                    budget=share,
                     watcher=bar,
                     on_message=printer.message if printer.is_live else None,
                 )

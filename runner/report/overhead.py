@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from runner.capture.percent import in_percent
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.capture.document import Overhead
+    from runner.capture.document import BudgetUse, Overhead
 
 _MEGABYTE = 1e6
 
@@ -15,6 +17,21 @@ _MEGABYTE = 1e6
 def format_overhead(overhead: Overhead) -> str:
     """Return the cost of a run; what was not measured is left out, or named where it is the BPF part."""
     return "cost: " + "; ".join(_parts(overhead))
+
+
+def format_budget(use: BudgetUse) -> str:
+    """Return what became of a run's budget, in one line."""
+    head = f"budget: {in_percent(use['ratio'])} of {use['cpus']} processors"
+    if use["measured_ratio"] is None:
+        return f"{head}; what the run took was not measured"
+    shares = {
+        "in BPF": use["inside_ratio"],
+        "around it": use["around_ratio"],
+        "bpftrace": use["tracer_ratio"],
+        "ebpf-recipe": use["runner_ratio"],
+    }
+    parts = ", ".join(f"{name} {in_percent(share or 0.0)}" for name, share in shares.items())
+    return f"{head}, {use['outcome']}: {in_percent(use['measured_ratio'])} taken ({parts})"
 
 
 def _parts(overhead: Overhead) -> Iterator[str]:

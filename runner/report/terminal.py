@@ -15,7 +15,7 @@ from runner.report.amounts import amount, is_time, quantity
 from runner.report.companions import format_companions
 from runner.report.events import format_events
 from runner.report.histogram import format_histogram
-from runner.report.overhead import format_overhead
+from runner.report.overhead import format_budget, format_overhead
 from runner.report.words import printable, readable
 
 if TYPE_CHECKING:
@@ -112,6 +112,8 @@ def _print_ending(console: Console, capture: Capture) -> None:
         console.print(Text("\n" + "\n".join(["beside the run:", *(f"  {line}" for line in beside)])))
     if capture["overhead"] is not None:
         console.print(Text("\n" + format_overhead(capture["overhead"]), style="dim"))
+        if "budget" in capture["overhead"]:
+            console.print(Text(format_budget(capture["overhead"]["budget"]), style="dim"))
     for message in capture["messages"]:
         console.print(Text(message_text(message).rstrip("\n"), style="dim"))
     for problem in capture["quality"]["problems"]:
