@@ -51,10 +51,16 @@ def refusal(capture: Capture, recipe: Recipe | None) -> HostRefused | None:
         return HostRefused(why, hint="run it without --budget")
     ways = [*_cheaper(recipe), *_fewer(recipe)] if recipe is not None else ["fewer probes in the script"]
     # A tenth more than was measured: the next moment is not the same.
-    enough = math.ceil((use["first_moment_ratio"] or 1) * 110)
+    enough = _two_digits_up((use["first_moment_ratio"] or 1.0) * 110)
     if enough <= 100:
-        ways.append(f"--budget {enough}%")
+        ways.append(f"--budget {enough:g}%")
     return HostRefused(f"refused: {why}", hint="what there is to do: " + "; ".join(ways) if ways else None)
+
+
+def _two_digits_up(percent: float) -> float:
+    """Return the next number of two digits, the zeros before them and behind them apart."""
+    step: float = 10.0 ** (math.floor(math.log10(percent)) - 1)
+    return round(math.ceil(percent / step) * step, 6)
 
 
 def _cheaper(recipe: Recipe) -> list[str]:
