@@ -83,6 +83,7 @@ bench: $(VENV)/ready
 	@$(LAB)/with-tracefs $(BIN)/python -m benchmarks.carriers
 	@$(LAB)/with-tracefs $(BIN)/python -m benchmarks.companions
 	@$(LAB)/with-tracefs $(BIN)/python -m benchmarks.probe_costs
+	@$(LAB)/with-tracefs $(BIN)/python -m benchmarks.budget
 	@$(BIN)/python -m benchmarks.decoding
 	@$(BIN)/python -m benchmarks.merging
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from runner.capture.percent import in_percent
 from runner.capture.quality import problem
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from runner.capture.document import BudgetUse, Problem
     from runner.overhead import Slice
+    from runner.probe_costs import ProbeCost
 
 FIRST_SECONDS = 0.5
 """The first moment, which decides whether the run goes on at all; it is part of the window."""
@@ -36,6 +37,9 @@ SUSTAINED = 2
 
 RECENT, OFTEN = 10, 3
 """As do bursts that come again: so many of the recent slices above it, and the mean of all these too."""
+
+LEAST_BUSY = 0.1
+"""How many processors have to be busy for where they are to say anything: /proc/stat counts in 10 ms."""
 
 OVER_BUDGET = "over budget"
 """The reason that a waiting is woken with where the run is to end for its cost."""
@@ -114,11 +118,11 @@ class BudgetWatch:
         self._pid = pid
         self._on_over = on_over
         self._cpus = kernel.cpus_online()
-        self._around_ns: list[float] = []
+        self._costs: list[ProbeCost] = []
         self._samples: list[Sample] = []
         self._verdict: Verdict | None = None
         self._why_not: str | None = None
-        self._before = (0.0, 0.0, 0.0)
+        self._before = _Clocks(0.0, 0.0, 0.0, 0.0, 0.0)
 
     @property
     def is_over(self) -> bool:
@@ -127,18 +131,23 @@ class BudgetWatch:
 
     def begin(self, programs: Sequence[str]) -> None:
         """Look at what calls each program: the first moment begins."""
-        self._around_ns = [PROBE_COSTS[kind].mean_ns(self._cpus) for kind in probe_kinds(self._pid, programs)]
+        self._costs = [PROBE_COSTS[kind] for kind in probe_kinds(self._pid, programs)]
         self._before = self._clocks()
 
     def take(self, one: Slice) -> float:
         """Take a slice, and return the seconds from its beginning to that of the next one."""
         now = self._clocks()
-        passed, tracer, runner = (new - old for new, old in zip(now, self._before, strict=True))
+        passed, tracer, runner, first, every = (new - old for new, old in zip(now, self._before, strict=True))
         self._before = now
+        # No statistics say where a program ran: most likely there where tasks did.
+        on_first = first / every if every >= LEAST_BUSY * passed else 1 / self._cpus
         measured = one.seconds * self._cpus
         # Statistics are on in the slice alone.
         counting_ns = STATISTICS_NS * min(1.0, one.seconds / passed)
-        around = sum(runs * (ns + counting_ns) for runs, ns in zip(one.runs, self._around_ns, strict=True))
+        around = sum(
+            runs * (cost.mean_ns(on_first) + counting_ns)
+            for runs, cost in zip(one.runs, self._costs, strict=True)
+        )
         sample = Sample(
             seconds=passed,
             inside=sum(one.run_ns) / 1e9 / measured,
@@ -220,9 +229,23 @@ class BudgetWatch:
         last = self._samples[-SUSTAINED:]
         return mean(last if all(each.share > self._ratio for each in last) else self._samples[-RECENT:])
 
-    def _clocks(self) -> tuple[float, float, float]:
-        """Return the time, and the processor time of bpftrace and of us, in seconds."""
-        return time.monotonic(), processes.cpu_seconds(self._pid), time.process_time()
+    def _clocks(self) -> _Clocks:
+        return _Clocks(
+            time.monotonic(),
+            processes.cpu_seconds(self._pid),
+            time.process_time(),
+            *kernel.busy_seconds_of_first(),
+        )
+
+
+class _Clocks(NamedTuple):
+    """Readings at one moment, in seconds: the time, and processor time of bpftrace, us and all tasks."""
+
+    now: float
+    tracer: float
+    runner: float
+    first_busy: float
+    all_busy: float
 
 
 def _rounded(share: float) -> float:

@@ -27,9 +27,9 @@ class ProbeCost:
     source: str = MEASURED
     is_measured: bool = True
 
-    def mean_ns(self, cpus: int) -> float:
-        """Return what a run costs where it is as likely on each of so many processors."""
-        return self.ns + (self.first_ns - self.ns) / cpus
+    def mean_ns(self, on_first: float) -> float:
+        """Return what a run costs where this share of them is on the first processor."""
+        return self.ns + (self.first_ns - self.ns) * on_first
 
 
 # Measured: medians of the dearest of three bpftrace releases, on Linux 6.18 in a virtual machine on x86_64.

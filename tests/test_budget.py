@@ -126,15 +126,16 @@ def watch(monkeypatch):
     monkeypatch.setattr(budgets.kernel, "cpus_online", lambda: 4)
     ends = []
     one = BudgetWatch(BUDGET, 1, lambda: ends.append(True))
-    one.clocks = [0.0, 5.0, 7.0]
+    one.clocks = [0.0, 5.0, 7.0, 20.0, 50.0]
     one.ends = ends
     monkeypatch.setattr(one, "_clocks", lambda: tuple(one.clocks))
     one.begin(["3", "4"])
     return one
 
 
-def tick(watch, seconds, tracer=0.0, runner=0.0):
-    watch.clocks = [watch.clocks[0] + seconds, watch.clocks[1] + tracer, watch.clocks[2] + runner]
+def tick(watch, seconds, tracer=0.0, runner=0.0, busy=(0.0, 0.0)):
+    more = (seconds, tracer, runner, *busy)
+    watch.clocks = [old + new for old, new in zip(watch.clocks, more, strict=True)]
 
 
 def test_what_is_counted(watch):
@@ -144,7 +145,7 @@ def test_what_is_counted(watch):
     )
     use = watch.use()
     around = (
-        1000 * PROBE_COSTS["tracepoint"].mean_ns(4) + 100 * PROBE_COSTS["timer"].ns + 1100 * STATISTICS_NS
+        1000 * PROBE_COSTS["tracepoint"].mean_ns(1 / 4) + 100 * PROBE_COSTS["timer"].ns + 1100 * STATISTICS_NS
     )
     assert use["inside_ratio"] == pytest.approx(0.003 / 0.5 / 4)
     assert use["around_ratio"] == pytest.approx(around / 1e9 / 0.5 / 4)
@@ -156,6 +157,17 @@ def test_what_is_counted(watch):
         == pytest.approx(sum(use[f"{part}_ratio"] for part in ("inside", "around", "tracer", "runner")))
     )
     assert (use["outcome"], watch.ends, watch.problems()) == ("kept", [], [])
+
+
+def test_a_run_on_the_first_processor_costs_more(watch):
+    ratios = []
+    for busy in ((0.0, 0.9), (0.3, 0.9), (0.9, 0.9), (0.0, 0.001)):
+        tick(watch, 1.0, busy=busy)
+        watch.take(Slice(1.0, [0, 0], [1000, 0], is_last=True))
+        ratios.append(watch._samples[-1].around * 4 * 1e6 - STATISTICS_NS)
+    cost = PROBE_COSTS["tracepoint"]
+    between = [cost.ns + (cost.first_ns - cost.ns) * share for share in (1 / 3, 1 / 4)]
+    assert ratios == pytest.approx([cost.ns, between[0], cost.first_ns, between[1]])
 
 
 def test_what_refuses_is_said_in_figures(watch):

@@ -28,6 +28,17 @@ def busy_seconds() -> float:
     return (user + nice + system) / os.sysconf("SC_CLK_TCK")
 
 
+def busy_seconds_of_first() -> tuple[float, float]:
+    """Return the seconds that the first processor, and all of them together, were not idle since boot."""
+    with Path("/proc/stat").open() as file:
+        lines = [next(file), next(file)]
+    every, first = (
+        sum(int(fields[place]) for place in (1, 2, 3, 6, 7)) / os.sysconf("SC_CLK_TCK")
+        for fields in (line.split() for line in lines)
+    )
+    return first, every
+
+
 def cpus_online() -> int:
     """Return the number of processors that run, whatever this process may use."""
     return os.sysconf("SC_NPROCESSORS_ONLN")
