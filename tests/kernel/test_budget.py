@@ -4,6 +4,7 @@ import json
 import subprocess
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,8 @@ from tests.laboratory.children import child
 from tests.laboratory.pace import built, per_second, tenths
 
 pytestmark = pytest.mark.kernel
+
+WITH_USER = str(Path(__file__).parents[1] / "laboratory" / "with-user")
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +154,7 @@ def test_a_script_has_a_budget_too(bpftrace, pace, tmp_path):
 
 
 def test_a_user_who_has_sudo_has_no_budget(bpftrace):
-    argv = ["tests/laboratory/with-user", "tracer", "secret", "ALL=ALL", EBPF_RECIPE]
+    argv = [WITH_USER, "tracer", "secret", "ALL=ALL", EBPF_RECIPE]
     done = subprocess.run(
         [*argv, "run", "tcp-retrans", "--sudo", "--budget", "1%", "--bpftrace", bpftrace],
         capture_output=True, text=True, timeout=60, check=False, start_new_session=True,
