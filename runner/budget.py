@@ -66,9 +66,14 @@ class Sample:
     runs_per_second: float
 
     @property
+    def probes(self) -> float:
+        """Return what the probes cost."""
+        return self.inside + self.around
+
+    @property
     def share(self) -> float:
         """Return all of it."""
-        return self.inside + self.around + self.tracer + self.runner
+        return self.probes + self.tracer + self.runner
 
 
 def verdict(samples: Sequence[Sample], budget: float) -> Verdict | None:
@@ -77,9 +82,10 @@ def verdict(samples: Sequence[Sample], budget: float) -> Verdict | None:
     :param samples: What each part of it cost so far, its first moment first.
     """
     if len(samples) == 1:
-        return "refused" if samples[0].share > budget else None
+        # What is not the probes' may be done once only, as what is loaded for the first window.
+        return "refused" if samples[0].probes > budget else None
     if all(each.share > budget for each in samples[-SUSTAINED:]):
-        return "stopped"
+        return "refused" if len(samples) == SUSTAINED else "stopped"
     recent = samples[-RECENT:]
     is_often = len(recent) == RECENT and sum(each.share > budget for each in recent) >= OFTEN
     return "stopped" if is_often and mean(recent).share > budget else None
@@ -224,7 +230,7 @@ class BudgetWatch:
 
     def _deciding(self) -> Sample:
         """Return what the verdict was spoken on."""
-        if self._verdict == "refused":
+        if self._verdict == "refused" and self._samples[0].probes > self._ratio:
             return self._samples[0]
         last = self._samples[-SUSTAINED:]
         return mean(last if all(each.share > self._ratio for each in last) else self._samples[-RECENT:])

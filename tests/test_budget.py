@@ -54,6 +54,14 @@ def test_what_ends_a_run(shares, expected):
     assert verdict(samples(*shares), BUDGET) == expected
 
 
+def test_what_only_we_take_in_the_first_moment_is_looked_at_again():
+    dear, cheap = (Sample(0.5, 0.0, 0.0, 0.0, share, 0.0) for share in (0.02, 0.002))
+    assert verdict([dear], BUDGET) is None
+    assert verdict([dear, cheap], BUDGET) is None
+    assert verdict([dear, dear], BUDGET) == "refused"
+    assert verdict([cheap, dear, dear], BUDGET) == "stopped"
+
+
 def test_bursts_end_a_run_no_sooner_than_they_are_many():
     for count in range(2, RECENT):
         shares = [0.1] + [50 if number % 2 else 0.1 for number in range(1, count)]
@@ -186,6 +194,15 @@ def test_what_refuses_is_said_in_figures(watch):
     use = watch.use()
     assert use["outcome"] == "refused"
     assert use["deciding_ratio"] == use["first_moment_ratio"] > 0.05
+
+
+def test_a_refusal_at_the_second_look_has_both(watch):
+    for share, again in ((0.03, budgets.PERIOD_SECONDS), (0.02, budgets.DOUBT_SECONDS)):
+        tick(watch, 0.5, runner=share * 0.5 * 4)
+        assert watch.take(Slice(0.5, [0, 0], [0, 0], is_last=False)) == again
+    assert "the first 1.0 s took 2.5%" in watch.problems()[0]["detail"]
+    assert "no probe ran" in watch.problems()[0]["detail"]
+    assert (watch.use()["outcome"], watch.use()["deciding_ratio"]) == ("refused", 0.025)
 
 
 def test_a_later_slice_is_looked_at_again_sooner(watch):

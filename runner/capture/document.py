@@ -264,7 +264,7 @@ class BudgetUse(TypedDict):
     cpus: int
     """How many processors ran."""
     outcome: Literal["kept", "refused", "stopped", "unmeasured"]
-    """`refused`: it was above the budget in the first moment, and ended with it; `stopped`: later;
+    """`refused`: it was above the budget from the first moment on, and ended with it; `stopped`: later;
     `unmeasured`: it was ended because what it took could not be measured."""
     first_moment_ratio: float | None
     """What the first moment (0.5 s) took."""

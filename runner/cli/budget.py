@@ -51,7 +51,7 @@ def refusal(capture: Capture, recipe: Recipe | None) -> HostRefused | None:
         return HostRefused(why, hint="run it without --budget")
     ways = [*_cheaper(recipe), *_fewer(recipe)] if recipe is not None else ["fewer probes in the script"]
     # A tenth more than was measured: the next moment is not the same.
-    enough = _two_digits_up((use["first_moment_ratio"] or 1.0) * 110)
+    enough = _two_digits_up(use.get("deciding_ratio", 1.0) * 110)
     if enough <= 100:
         ways.append(f"--budget {enough:g}%")
     return HostRefused(f"refused: {why}", hint="what there is to do: " + "; ".join(ways) if ways else None)
