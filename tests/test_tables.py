@@ -76,6 +76,15 @@ def test_calls_whose_return_was_not_seen_degrade_the_result():
     assert decode(line_of.format(0), declarations=(TABLE, missed))[1] == []
 
 
+def test_ends_that_the_kernel_did_not_show_degrade_the_result():
+    missed = TableDeclaration("u", "@u", "count", "calls", unseen_of="t")
+    line_of = '{{"type": "map", "data": {{"@u": {}}}}}'
+    _, problems = decode(line_of.format(2), declarations=(TABLE, missed))
+    assert [(each["code"], each["count"]) for each in problems] == [("ends-missed", 2)]
+    assert problems[0]["detail"].startswith("t: the kernel did not run the program at the end of 2")
+    assert decode(line_of.format(0), declarations=(TABLE, missed))[1] == []
+
+
 def test_nobody_is_unattributed_and_somebody_called_nothing_is_not():
     rows, _ = decode(line([(key(b"", pid=0), 3), (key(b"", pid=9), 2)]))
     assert rows[0] == {

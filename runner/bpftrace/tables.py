@@ -101,10 +101,13 @@ def decode_tables(
             table["events_of"] = declaration.events_of
         if declaration.unreturned_of is not None:
             table["unreturned_of"] = declaration.unreturned_of
+        if declaration.unseen_of is not None:
+            table["unseen_of"] = declaration.unseen_of
         tables.append(table)
         problems += _cuts(declaration, groups, context.names)
     problems += _overflows(declarations, tables, cells_of, messages, context)
     problems += _unreturned(tables)
+    problems += _unseen(tables)
     return tables, problems
 
 
@@ -315,6 +318,17 @@ def _unreturned(tables: Sequence[Any]) -> Iterator[Problem]:
                 missed,
                 f"{table['unreturned_of']}: {missed} calls were not followed to their return, for too many "
                 "were under way at a time",
+            )
+
+
+def _unseen(tables: Sequence[Any]) -> Iterator[Problem]:
+    for table in tables:
+        missed = sum(row["value"] for row in table["rows"]) if "unseen_of" in table else 0
+        if missed:
+            yield problem(
+                "ends-missed",
+                missed,
+                f"{table['unseen_of']}: the kernel did not run the program at the end of {missed} of them",
             )
 
 

@@ -120,6 +120,8 @@ class TableDeclaration:
     """This table counts events that the named one misses, for a map of the program had no room."""
     unreturned_of: str | None = None
     """This table counts calls that the named one misses, for the kernel did not follow their return."""
+    unseen_of: str | None = None
+    """This table counts events that the named one misses, for the kernel did not run the program then."""
     unsigned: bool = False
     buckets: Buckets | None = None
     interval_ns: int | None = None

@@ -141,6 +141,8 @@ class Table(TypedDict):
     """This table counts events that the named one misses, for a map of the program had no room."""
     unreturned_of: NotRequired[str]
     """This table counts calls that the named one misses, for the kernel did not follow their return."""
+    unseen_of: NotRequired[str]
+    """This table counts events that the named one misses, for the kernel did not run the program then."""
     keys: list[KeyColumn]
     rows: list[ScalarRow] | list[StatsRow] | list[HistogramRow] | list[TimeSeriesRow]
 

@@ -145,6 +145,9 @@ class Recipe(Strict):
             other = output.unreturned_of
             if other is not None and (output.keys or output.kind != "count" or other not in tables):
                 raise ValueError(f"output {output.name}: unreturned_of names an output; a count without keys")
+            other = output.unseen_of
+            if other is not None and (output.keys or output.kind != "count" or other not in tables):
+                raise ValueError(f"output {output.name}: unseen_of names an output; a count without keys")
             if output.total_of is None:
                 continue
             if output.keys or output.kind != "count" or output.total_of not in tables:

@@ -118,6 +118,9 @@ class Output(Strict):
     unreturned_of: Name | None = None
     """This table counts calls that the named one misses, for the kernel did not follow them to their return;
     a variant that sees every return has no need of it."""
+    unseen_of: Name | None = None
+    """This table counts events that the named one misses, for the kernel did not run the program when they
+    came, as a later event of the same thing shows."""
     unsigned: bool = False
     """The values are unsigned 64-bit integers."""
     bits: Annotated[int, Field(ge=0, le=5)] | None = None
@@ -177,6 +180,7 @@ class Output(Strict):
             unfollowed_of=self.unfollowed_of,
             events_of=self.events_of,
             unreturned_of=self.unreturned_of,
+            unseen_of=self.unseen_of,
             unsigned=self.unsigned,
             buckets=self._buckets(),
             interval_ns=None if self.interval_ms is None else self.interval_ms * 1_000_000,

@@ -180,7 +180,7 @@ def _heading(capture: Capture) -> Text:
 def _is_of_no_interest(table: Table) -> bool:
     """Whether a table counts what another one misses, and that is nothing, or events that are shown."""
     rows: Sequence[Any] = table["rows"]
-    is_of_losses = "unfollowed_of" in table or "unreturned_of" in table
+    is_of_losses = any(of in table for of in ("unfollowed_of", "unreturned_of", "unseen_of"))
     return "events_of" in table or (is_of_losses and not any(row["value"] for row in rows))
 
 
