@@ -1,15 +1,21 @@
 """What the tests on the real kernel share: the bpftrace they run on, a laboratory, a lossy nginx."""
 
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.laboratory.children import child
 from tests.laboratory.machine import missing_for_tracing
 from tests.laboratory.network import Host, two_hosts
 from tests.laboratory.nginx import nginx
 from tests.laboratory.releases import paths, release_of
+
+SPIN = ("python3", "-c", "import os\nwhile True: os.getppid()")
+# Long enough to be interrupted: a few thousand instructions for each system call.
+BUSY = "tracepoint:raw_syscalls:sys_enter { unroll(60) { @busy[rand % 64] = hist(rand); } }"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -31,3 +37,17 @@ def hosts() -> Iterator[tuple[Host, Host]]:
 def nginx_host(hosts: tuple[Host, Host]) -> Iterator[Host]:
     with tempfile.TemporaryDirectory() as folder, nginx(hosts[0], Path(folder)):
         yield hosts[0]
+
+
+@pytest.fixture
+def busy(bpftrace: str) -> Iterator[None]:
+    """A program of somebody else's that runs at every system call, and two processes that make them."""
+    ready = 'BEGIN { printf("attached\\n"); } '
+    with (
+        child([bpftrace, "-q", "-e", ready + BUSY], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as other,
+        child(SPIN),
+        child(SPIN),
+    ):
+        first = other.stdout.readline()
+        assert b"attached" in first, other.communicate()
+        yield

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.command import EBPF_RECIPE
 
-MISSING = ("missed-events", "first-counts-lost")
+MISSING = ("missed-events", "ends-missed", "first-counts-lost")
 """Problems that say how many events are missing."""
 
 
@@ -16,7 +16,7 @@ class Run:
     """A finished run.
 
     :ivar missed: Events that the capture says are missing: the kernel left them out because another BPF program ran
-        there, or bpftrace lost the first of a row.
+        there or for reasons of its own, or bpftrace lost the first of a row.
     """
 
     def __init__(self, capture: dict[str, Any], said: str = "") -> None:
@@ -28,8 +28,8 @@ class Run:
         self.problems = set(problems)
 
     def __repr__(self) -> str:
-        """Say what a failed test has to show: what the capture itself calls into question."""
-        return f"<Run: {self.missed} missed, problems {self.capture['quality']['problems']}>"
+        """Show what the capture says against itself: a failed comparison prints it."""
+        return f"Run({self.capture['recipe']['id']}, {self.capture['quality']})"
 
     def rows(self, table: str, **wanted: Any) -> list[dict[str, Any]]:
         """Return the rows of a table that have these keys."""

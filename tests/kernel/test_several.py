@@ -1,7 +1,6 @@
 """Several BPF programs at once: what the kernel leaves out is known, graded and, where it can be, avoided."""
 
 import os
-import subprocess
 
 import pytest
 
@@ -11,6 +10,7 @@ from runner.plan import check_quiet, plan_run
 from runner.recipe.catalogue import find_recipe
 from runner.recipe.model import Sampling
 from runner.run import execute
+from tests.kernel.conftest import SPIN
 from tests.laboratory.children import child
 from tests.laboratory.exact import bare_plan
 
@@ -18,9 +18,6 @@ pytestmark = pytest.mark.kernel
 
 HERTZ = 199
 SAMPLES = f"profile:hz:{HERTZ} /pid != 0/ {{ @n = count(); }}"
-SPIN = ("python3", "-c", "import os\nwhile True: os.getppid()")
-# Long enough to be interrupted: a few thousand instructions for each system call.
-BUSY = "tracepoint:raw_syscalls:sys_enter { unroll(60) { @busy[rand % 64] = hist(rand); } }"
 
 
 @pytest.fixture
@@ -32,20 +29,6 @@ def plan_of(bpftrace):
         return bare_plan(plan, program, sampling=sampling, bookkeeping=bookkeeping)
 
     return make
-
-
-@pytest.fixture
-def busy(bpftrace):
-    """A program of somebody else's that runs at every system call, and two processes that make them."""
-    ready = 'BEGIN { printf("attached\\n"); } '
-    with (
-        child([bpftrace, "-q", "-e", ready + BUSY], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as other,
-        child(SPIN),
-        child(SPIN),
-    ):
-        first = other.stdout.readline()
-        assert b"attached" in first, other.communicate()
-        yield
 
 
 def test_samples_are_compared_with_the_clock(plan_of, figure):
