@@ -38,11 +38,9 @@ def split_by(loaded: LoadedRecipe, by: str) -> LoadedRecipe:
 
 def _is_split(recipe: Recipe, output: Output) -> bool:
     """Whether a table says whose something was: what counts everything, or what is missing, does not."""
-    return output.name not in (
-        recipe.progress,
-        recipe.sampling.table if recipe.sampling is not None else None,
-        recipe.ticks.table if recipe.ticks is not None else None,
-    ) and not (output.total_of or output.unfollowed_of or output.events_of or output.unreturned_of)
+    counts_all = [each.table for each in (recipe.sampling, recipe.ticks) if each is not None]
+    what_is_missing = (output.total_of, output.unfollowed_of, output.unreturned_of, output.unseen_of)
+    return not any((*what_is_missing, output.events_of)) and output.name not in (recipe.progress, *counts_all)
 
 
 def _with_key(output: Output, by: str) -> Output:
