@@ -37,7 +37,8 @@ def show_recipe(
 
 
 def _lines(recipe: Recipe) -> Iterator[str]:
-    from runner.recipe.parameters import TARGET_FILTERS
+    from runner.recipe.cgroups import BY
+    from runner.recipe.parameters import HONOURED_AS, TARGET_FILTERS
 
     yield f"{recipe.id}: {recipe.title}"
     symptoms = ", ".join(recipe.symptoms) or "none"
@@ -68,10 +69,17 @@ def _lines(recipe: Recipe) -> Iterator[str]:
         text = f"--{parameter.name} {kind.metavar}: {parameter.description} ({kind.range}{again})"
         yield from _wrapped(text, "  ")
     yield "\nTarget filters"
-    for name, how in recipe.target.honoured().items():
-        yield from _wrapped(f"--{name} {TARGET_FILTERS[name].metavar}: {how}", "  ")
-    for name, why in recipe.target.refused().items():
-        yield from _wrapped(f"--{name} is refused: {why}", "  ")
+    for name, how in recipe.target.honours.items():
+        options = [option for option, own in HONOURED_AS.items() if own == name]
+        named = ", ".join(f"--{option} {TARGET_FILTERS[option].metavar}" for option in options)
+        yield from _wrapped(f"{named}: {how}", "  ")
+    if "cgroup" in recipe.target.honours:
+        yield from _wrapped("--exact: of these alone, without the cgroups below them", "    ")
+        yield from _wrapped(f"--by {', '.join(BY)}: as a key of the tables", "    ")
+    for name, why in recipe.target.refuses.items():
+        options = [option for option, own in HONOURED_AS.items() if own == name]
+        named = ", ".join(f"--{option}" for option in options)
+        yield from _wrapped(f"{named} {'is' if len(options) == 1 else 'are'} refused: {why}", "  ")
     yield "\nVariants, the first that the host can run"
     for variant in recipe.variants:
         needs = ", ".join(str(guard) for guard in variant.when) or "nothing special"
