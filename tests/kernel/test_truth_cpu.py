@@ -157,7 +157,7 @@ def test_softirqs_are_those_that_the_kernel_counts(bpftrace, many_rules, truth):
         "softirqs of libbpf-tools", because="each has the time of the other's probes in it",
     )  # fmt: skip
     assert abs(ours - int(theirs)) <= 0.1 * int(theirs)
-    assert abs(run.total("latency", "count", vector="NET_RX") - received) <= run.missed
+    assert abs(run.total("latency", "count", vector="NET_RX") - received) <= run.missed + run.hidden
 
 
 def test_softirqs_are_distributed_as_another_tool_sees_them(bpftrace, many_rules, truth):

@@ -89,7 +89,7 @@ def test_waits_for_a_processor_are_those_that_the_kernel_counts(bpftrace, tmp_pa
         because="the kernel's two clock readings are not ours",
     )  # fmt: skip
     assert waited > 500_000_000, "they did not wait for each other"
-    assert 0 <= times - row["count"] <= run.missed
+    assert 0 <= times - row["count"] <= run.missed + run.hidden
     assert abs(row["total"] - waited) <= 0.01 * waited or run.missed
     assert {row["key"]["comm"] for row in run.tables["latency"]} == {"waiter-a", "waiter-b"}
     (histogram,) = run.rows("latency", comm="waiter-a")

@@ -1,0 +1,45 @@
+"""How many events a machine's kernel may have kept from every BPF program without counting them.
+
+Some virtual machines have a kernel that runs no BPF program while a thread of process 1 runs, which is their host's and
+not the user's (`struct bpf_prog_aux` has a member `init_owned` there). An interrupt that falls on such a thread works for
+anybody, and what happens in it is in no count of ours; so are switches from such a thread.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+from runner.host.btf import VMLINUX
+
+_EXPOSED = re.compile(r"^tracepoint:(?:block|irq|sched|skb|sock|tcp):", re.MULTILINE)
+
+_MOST = 3
+"""Events that one such interrupt hid, in each of the cases that were taken apart."""
+
+
+@cache
+def _hides() -> bool:
+    return b"\0init_owned\0" in VMLINUX.read_bytes()
+
+
+def slices_of_process_1() -> int:
+    """Return how often its threads got a processor so far; 0 where the kernel hides nothing."""
+    if not _hides():
+        return 0
+    slices = 0
+    for thread in Path("/proc/1/task").iterdir():
+        try:
+            slices += int((thread / "schedstat").read_text().split()[2])
+        except OSError:
+            continue  # it ended meanwhile
+    return slices
+
+
+def most_hidden(program: str, slices: int) -> int:
+    """Return how many events may have been hidden from a program.
+
+    :param slices: How often threads of process 1 got a processor meanwhile.
+    """
+    return min(_MOST, slices) if _EXPOSED.search(program) else 0
