@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from runner.host.probe_kinds import ProbeKind
 
 MEASURED = "python -m benchmarks.probe_costs"
-PUBLISHED = "B. Gregg, BPF Performance Tools (2019), chapter 18"
+PUBLISHED = "https://github.com/iopsystems/rezolus/pull/1155"
+"""Measured by others around tcp_sendmsg() of Linux 6.12: 109.7 ns a kprobe, 48.4 ns an fentry, programs included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class ProbeCost:
 
     :param ns: On most processors.
     :param first_ns: On the first one: bpftrace opens its event of a tracepoint there, which costs more.
-    :param source: The command that measured it, or who published its order of magnitude.
+    :param source: The command that measured it, or who published it, or from what it is taken.
     :param is_measured: It was measured by us.
     """
 
@@ -33,18 +34,16 @@ class ProbeCost:
 
 
 # Measured: medians of the dearest of three bpftrace releases, on Linux 6.18 in a virtual machine on x86_64.
-# What is published includes the program.
 PROBE_COSTS: dict[ProbeKind, ProbeCost] = {
     "tracepoint": ProbeCost(100, 550),
     "syscall": ProbeCost(150, 500),
     "uprobe": ProbeCost(4500, 4500),
     "uretprobe": ProbeCost(5000, 5000),
     "timer": ProbeCost(5500, 5500),
-    "kprobe": ProbeCost(100, 100, PUBLISHED, is_measured=False),
-    "kretprobe": ProbeCost(300, 300, PUBLISHED, is_measured=False),
-    # Of trampolines and raw tracepoints no figure stands there: they spare what a kprobe has around it.
-    "fentry": ProbeCost(100, 100, PUBLISHED, is_measured=False),
-    "raw-tracepoint": ProbeCost(100, 100, PUBLISHED, is_measured=False),
+    "kprobe": ProbeCost(150, 150, PUBLISHED, is_measured=False),
+    "kretprobe": ProbeCost(300, 300, "twice a kprobe: at the entry and at the return", is_measured=False),
+    "fentry": ProbeCost(50, 50, PUBLISHED, is_measured=False),
+    "raw-tracepoint": ProbeCost(100, 100, "a tracepoint's, which does more", is_measured=False),
 }
 
 STATISTICS_NS = 100

@@ -123,7 +123,7 @@ def test_shares_are_shown(share, text):
 def test_the_documentation_has_what_probes_cost():
     page = (Path(__file__).parents[1] / "docs" / "budget.md").read_text()
     for kind, cost in PROBE_COSTS.items():
-        source = f"`{cost.source}`" if cost.is_measured else f"{cost.source} (order of magnitude)"
+        source = f"`{cost.source}`" if cost.is_measured else f"{cost.source} (not measured here)"
         assert f"| {kind} | {cost.ns} | {cost.first_ns} | {source} |\n" in page
 
 
