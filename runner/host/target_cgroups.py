@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from runner.errors import HostRefused, ValueRefused
 from runner.host.cgroups import hierarchies, host_root
 from runner.host.containers import role_of
+from runner.host.kernel import is_root
 from runner.host.pod_names import NodeNames
 
 if TYPE_CHECKING:
@@ -198,7 +199,7 @@ def _no_container(text: str, host: Host) -> ValueRefused:
     few = f"; there are {_few(_described(each, host) for each in sorted(roles))}" if roles else ""
     return ValueRefused(
         f"--container {text}: there is no such container here{_question('--container', near)}",
-        hint=f"it takes an id ({_LEAST_ID} digits or more) or a name{few}",
+        hint=f"it takes an id ({_LEAST_ID} digits or more) or a name{few}{_unread()}",
     )
 
 
@@ -211,8 +212,13 @@ def _no_pod(text: str, host: Host, *, is_known: bool) -> ValueRefused:
     few = f": {_few(pods)}" if pods else ""
     return ValueRefused(
         f"--pod {text}: there is no such pod on this node{_question('--pod', near)}",
-        hint=f"it takes NAMESPACE/NAME of a pod that runs here{few}",
+        hint=f"it takes NAMESPACE/NAME of a pod that runs here{few}{_unread()}",
     )
+
+
+def _unread() -> str:
+    """Return what to say of names that are not ours to read."""
+    return "" if is_root() else "; only root may read the names that engines keep: run it as root"
 
 
 def _roles(host: Host) -> list[tuple[str, CgroupRole]]:
