@@ -30,7 +30,7 @@ test: lint
 	@$(LAB)/install-system test
 	@$(LAB)/fetch-bpftrace >/dev/null || true
 	@$(BIN)/python -m pytest -m "not kernel and not guest" --numprocesses auto
-	@$(LAB)/with-tracefs $(BIN)/python -m pytest -m kernel
+	@$(LAB)/with-tracefs $(BIN)/python -m pytest -m kernel --durations=25
 	@$(MAKE) --no-print-directory test-guest
 
 test-unit: $(VENV)/ready
@@ -39,7 +39,7 @@ test-unit: $(VENV)/ready
 test-kernel: $(VENV)/ready
 	@$(LAB)/install-system test
 	@$(LAB)/fetch-bpftrace >/dev/null || true
-	@$(LAB)/with-tracefs $(BIN)/python -m pytest -m kernel
+	@$(LAB)/with-tracefs $(BIN)/python -m pytest -m kernel --durations=25
 
 # What a kernel with kprobes and fentry is needed for, in one that is booted for it under emulation.
 test-guest: $(VENV)/ready $(VENV)/guest

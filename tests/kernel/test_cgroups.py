@@ -52,8 +52,15 @@ class Pod:
 
 
 @pytest.fixture(params=[2, 1], ids=["v2", "v1"])
-def pod(request):
+def either(request):
+    """A pod in cgroups of each version."""
     with cgroup_tree(request.param) as top:
+        yield Pod(top)
+
+
+@pytest.fixture
+def pod():
+    with cgroup_tree(2) as top:
         yield Pod(top)
 
 
@@ -82,7 +89,8 @@ def calls_of(run):
     return sum(row["value"] for row in run.tables["calls"] if row["key"]["comm"] == "in-cgroup")
 
 
-def test_a_pod_is_what_is_in_it_now_and_later_and_nothing_beside_it(bpftrace, pod, truth):
+def test_a_pod_is_what_is_in_it_now_and_later_and_nothing_beside_it(bpftrace, either, truth):
+    pod = either
     run = run_recipe("syscount", *CALLS, "--cgroup", str(pod.folder), bpftrace=bpftrace, command=pod.load)
     truth(
         "syscount", "calls in a pod's cgroup",
@@ -96,7 +104,9 @@ def test_a_pod_is_what_is_in_it_now_and_later_and_nothing_beside_it(bpftrace, po
     assert found["id"] == pod.folder.stat().st_ino
 
 
-def test_exactly_one_cgroup_and_together_with_a_name(bpftrace, pod):
+def test_exactly_one_cgroup_and_together_with_a_name(bpftrace, either):
+    pod = either
+
     def count(*arguments):
         return calls_of(run_recipe("syscount", *CALLS, *arguments, bpftrace=bpftrace, command=pod.load))
 
