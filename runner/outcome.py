@@ -102,7 +102,7 @@ def _capture(outcome: Outcome) -> Capture:
     declarations = [output.declaration() for output in recipe.outputs]
     end = messages.maps.get(END_MAP)
     is_whole = end is not None and end.value == recording.end_value
-    context = Context(plan.bpftrace.dialect, plan.names, outcome.room, is_whole, recording.time_of)
+    context = Context(plan.bpftrace.dialect, plan.names, outcome.room, is_whole, time_of=recording.time_of)
     tables, problems = decode_tables(declarations, messages, context)
     attribute(declarations, tables, outcome.holders, is_wanted_by(plan))
     events, messages.others, tally = read_events(
@@ -144,7 +144,7 @@ def described(plan: Plan) -> dict[str, Any]:
             "digest": plan.loaded.digest,
             "variant": plan.program.variant.id,
             "variant_reason": plan.program.variant_reason,
-            **({"by": recipe.split_by} if recipe.split_by else {}),
+            **_splitting(plan),
             "primary": cast("Primary", recipe.primary.model_dump()),
         },
         "parameters": _given_parameters(recipe, plan.values),
@@ -156,6 +156,11 @@ def described(plan: Plan) -> dict[str, Any]:
         "program": _program(plan),
         "host": plan.facts.as_host(),
     }
+
+
+def _splitting(plan: Plan) -> dict[str, str]:
+    by, groups = plan.loaded.recipe.split_by, plan.facts.cgroups
+    return {} if by is None or groups is None else {"by": by, "hierarchy": groups.by}
 
 
 def _program(plan: Plan) -> Program:

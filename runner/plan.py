@@ -152,7 +152,7 @@ def _places(
     pids = [value.number for value in values.get("pid", ()) if isinstance(value, Number)]
     inside = [] if pids or groups is None else different_files(groups)
     asked = [Asked(each.text, each.path, each.symbol, each.address, returns) for each in own]
-    found = {each.text: find_function(each, pids or inside) for each in asked}
+    found = {each.text: find_function(each, pids or _that_have(each.path, inside)) for each in asked}
     for text, places in found.items():
         if inside and len(places) > 1:
             raise ValueRefused(
@@ -160,6 +160,12 @@ def _places(
                 hint="name one container (--container), or processes (--pid)",
             )
     return found
+
+
+def _that_have(path: str, pids: list[int]) -> list[int]:
+    """Return the processes that have a file: not every container of a pod does. All where none has it."""
+    found = [pid for pid in pids if not path.startswith("/") or os.path.exists(f"/proc/{pid}/root{path}")]  # noqa: PTH110
+    return found or pids
 
 
 def plan_run(
@@ -226,7 +232,7 @@ def check_harmless(plan: Plan) -> None:
     for function, place in plan.places:
         if place.can_throw:
             raise ValueRefused(
-                f"--function {function.text}: the file has C++ exceptions or Rust panics, and one that "
+                f"--function {function.text}: the file may have C++ exceptions or Rust panics, and one that "
                 f"passes a function whose return is watched ends the program (std::terminate)",
                 hint="function-calls watches no returns; --force measures it all the same",
             )

@@ -77,7 +77,7 @@ class WindowReader:
         self._most = most
         declarations = [output.declaration() for output in plan.loaded.recipe.outputs]
         self._declarations = [each for each in declarations if has_windows(each)]
-        self._context = Context(plan.bpftrace.dialect, plan.names, room)
+        self._context = Context(plan.bpftrace.dialect, plan.names, room, is_one_moment=False)
         self._facts = plan.facts
         self._snapshot: _Snapshot | None = None
         self._before: dict[str, Table] = {}

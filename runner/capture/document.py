@@ -164,6 +164,8 @@ class RecipeReference(TypedDict):
     variant_reason: NotRequired[str]
     by: NotRequired[str]
     """What of a task's cgroup is a key of tables and a field of events: `pod`, `container`, `cgroup`."""
+    hierarchy: NotRequired[str]
+    """In which hierarchy of cgroups that is: `v2`, or a controller of version 1."""
     primary: Primary | None
 
 

@@ -41,7 +41,7 @@ RULES: dict[str, Rule] = {
     ),
     "output-limit": Rule(
         "degraded", "bpftrace printed more than is kept and was ended", "bytes that were dropped",
-        "narrow the run with a filter (--comm, --pid) or make it shorter",
+        "narrow the run with a filter (--comm, --pod) or make it shorter",
     ),
     "map-full": Rule(
         "degraded", "a map had no room for more keys: events of new keys are in no row",
@@ -54,7 +54,7 @@ RULES: dict[str, Rule] = {
     ),
     "events-missing": Rule(
         "degraded", "events that the program counted did not arrive: there was no room for them", "events",
-        "give the buffer more room with --buffer-pages, or narrow the run with a filter (--comm, --pid)",
+        "give the buffer more room with --buffer-pages, or narrow the run with a filter (--comm, --pod)",
     ),
     "events-damaged": Rule(
         "degraded", "of events parts were lost on their way: those fields are null, and marked", "events",

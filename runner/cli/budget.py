@@ -50,6 +50,12 @@ def refusal(capture: Capture, recipe: Recipe | None) -> HostRefused | None:
     if use["outcome"] == "unmeasured":
         return HostRefused(why, hint="run it without --budget")
     ways = [*_cheaper(recipe), *_fewer(recipe)] if recipe is not None else ["fewer probes in the script"]
+    own = (use.get("runner_ratio") or 0.0) + (use.get("tracer_ratio") or 0.0)
+    is_filtered = recipe is not None and "cgroup" in recipe.target.honours
+    if is_filtered and own > (use.get("inside_ratio") or 0.0):
+        ways.insert(0, "a filter (--comm, --pod), which leaves less to hand on")
+    elif not ways:
+        ways.append("samples instead of every event (cpu-profile): no filter spares the probes themselves")
     # A tenth more than was measured: the next moment is not the same.
     enough = _two_digits_up(use.get("deciding_ratio", 1.0) * 110)
     if enough <= 100:

@@ -20,6 +20,8 @@ def parse_share(option: str, text: str) -> float:
     if not LEAST_SHARE <= share <= 1:
         raise ValueRefused(
             f"{option} {text!r}: not a share from 0.01% to 100%",
-            hint=f"{option} takes 1%, 0.5% or 20%: a share of all processors together, from 0.01% to 100%",
+            hint=f"did you mean {option} {text}%?"
+            if _SHARE.fullmatch(f"{text}%") and LEAST_SHARE <= float(text) / 100 <= 1
+            else f"{option} takes 1%, 0.5% or 20%: a share of all processors together, from 0.01% to 100%",
         )
     return share

@@ -154,6 +154,8 @@ def _heading(capture: Capture) -> Text:
     name = program.get("name", "script") if program else "script"
     parts = [recipe["id"] if recipe else printable(name)]
     parts += [f"--{name} {readable(value)}" for name, values in capture["target"].items() for value in values]
+    if recipe is not None and "by" in recipe:
+        parts.append(f"--by {recipe['by']}")
     for name, given in capture["parameters"].items():
         if recipe is None:
             parts += [printable(str(value)) for value in given]
@@ -164,7 +166,8 @@ def _heading(capture: Capture) -> Text:
     if window["attached_at"] is not None:
         parts.append(window["attached_at"])
     if window["duration_seconds"] is not None:
-        parts.append(f"{window['duration_seconds']:.1f} s")
+        stopped = " (ended for its cost)" if window["ended_by"] == "budget" else ""
+        parts.append(f"{window['duration_seconds']:.1f} s{stopped}")
     if host["kernel"]:
         parts.append(f"Linux {host['kernel']}")
     if host["bpftrace"]:
@@ -253,6 +256,7 @@ def _table(table: Table, totals: dict[str, int]) -> Iterator[RenderableType]:
     unknown = sum(line.value for line in lines if line.row.get("unattributed"))
     share = f", {amount(unknown, table['unit'])} of them unattributed" if unknown else ""
     yield Text(f"\n{title}: {quantity(total, table['unit'])}" + share)
+    yield from _by_cgroup(table)
     if not columns:
         return
     drawn = RichTable(box=None)
@@ -269,6 +273,21 @@ def _table(table: Table, totals: dict[str, int]) -> Iterator[RenderableType]:
     if len(lines) > most:
         left = amount(sum(line.value for line in lines[most:]), table["unit"])
         yield Text(f"… and {len(lines) - most} more rows with {left}; the JSON has them", style="dim")
+
+
+def _by_cgroup(table: Table) -> Iterator[RenderableType]:
+    """Say what each pod, container or cgroup has of a table that has them as a key (`--by`)."""
+    column = next((each["name"] for each in table["keys"] if each["type"] == "cgroup"), None)
+    if column is None:
+        return
+    sums: dict[str, int] = {}
+    for row in table["rows"]:
+        name = "?" if row.get("unattributed") else readable(row["key"][column] or f"no {column}")  # type: ignore[arg-type]
+        sums[name] = sums.get(name, 0) + row["value"]  # type: ignore[typeddict-item]
+    largest = sorted(sums.items(), key=lambda pair: (-pair[1], pair[0]))
+    each = [f"{name} {amount(value, table['unit'])}" for name, value in largest[:MOST_ROWS]]
+    more = f", and {len(largest) - MOST_ROWS} more" if len(largest) > MOST_ROWS else ""
+    yield Text(f"by {column}: {', '.join(each)}{more}")
 
 
 @dataclass(frozen=True, slots=True)
