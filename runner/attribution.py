@@ -113,5 +113,5 @@ def _name(declaration: TableDeclaration, row: Any, owners: Sequence[Holder]) -> 
             del row["unattributed"]
         elif key.owner and key.type == "integer" and len(pids) == 1:
             row["key"][key.name] = owners[0].pid
-        elif key.type == "cgroup" and len({owner.group for owner in owners}) == 1:
+        elif key.type == "cgroup" and all(owner.group == owners[0].group for owner in owners):
             row["key"][key.name] = owners[0].group

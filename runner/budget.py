@@ -184,7 +184,7 @@ class BudgetWatch:
         use: BudgetUse = {
             "ratio": self._ratio,
             "cpus": self._cpus,
-            "outcome": "unmeasured" if self._why_not else self._verdict or "kept",
+            "outcome": "unmeasured" if self._why_not else self._verdict or self._undecided(),
             "first_moment_ratio": _rounded(self._samples[0].share) if whole else None,
             "measured_ratio": _rounded(whole.share) if whole else None,
             "inside_ratio": _rounded(whole.inside) if whole else None,
@@ -196,19 +196,23 @@ class BudgetWatch:
             use["deciding_ratio"] = _rounded(self._deciding().share)
         return use
 
+    def _undecided(self) -> Literal["kept", "exceeded"]:
+        """Return what became of the budget of a run that ended by itself: perhaps before it was decided."""
+        return "exceeded" if self._samples and mean(self._samples).share > self._ratio else "kept"
+
     def problems(self) -> list[Problem]:
-        """Say why the run ended, where it did for its cost."""
+        """Say why the run ended, where it did for its cost, or that it ended before that and cost more."""
         if self._why_not is not None:
             why = f"what the run costs could not be measured: {self._why_not}"
             return [problem("over-budget", None, why)]
-        if self._verdict is None:
+        if self._verdict is None and self._undecided() == "kept":
             return []
-        one = self._deciding()
-        when = (
-            f"the first {one.seconds:.1f} s"
-            if self._verdict == "refused"
-            else f"the last {one.seconds:.1f} s after {sum(each.seconds for each in self._samples):.1f} s"
-        )
+        one = mean(self._samples) if self._verdict is None else self._deciding()
+        when = f"the last {one.seconds:.1f} s after {sum(each.seconds for each in self._samples):.1f} s"
+        if self._verdict == "refused":
+            when = f"the first {one.seconds:.1f} s"
+        elif self._verdict is None:
+            when = f"all of it ({one.seconds:.1f} s, which ended before it was stopped)"
         return [
             problem(
                 "over-budget",

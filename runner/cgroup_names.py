@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from runner.capture.encode import encode_text
 from runner.host.cgroups import path_in
 from runner.host.containers import role_of
 
@@ -17,11 +18,15 @@ if TYPE_CHECKING:
     from inotify_simple import INotify
 
     from runner.host.cgroups import Hierarchy
+    from runner.host.facts import Label
     from runner.host.target_cgroups import Host
 
 _AGAIN_MS = 500
 """So often names are looked for again that were not there: an engine makes the cgroup first. Where the kernel
 does not tell of new cgroups (no watches left) they are looked for as often."""
+
+_MOST_TRIES = 20
+"""So often a name is looked for: what has none after ten seconds was not made by an engine that gives one."""
 
 _SHORT_ID = 12
 """Digits of a container's id that docker and crictl show."""
@@ -43,8 +48,9 @@ class CgroupNames:
         self._by = by
         self._names = host.names
         self._hierarchy: Hierarchy = next(each for each in host.mounted if each.name == hierarchy)
-        self.labels: dict[int, str | None] = {}
-        self._unnamed: dict[int, str] = {}
+        self.labels: dict[int, Label] = {}
+        self._unnamed: dict[int, tuple[str, int]] = {}
+        self._pods: dict[str, str] = {}
         self._folders: dict[int, Path] = {}
         self._is_told = True
         self._thread = threading.Thread(target=self._follow, name="cgroups", daemon=True)
@@ -77,7 +83,7 @@ class CgroupNames:
         if self._inotify is not None:
             self._inotify.close()
 
-    def label_of(self, cgroups: bytes) -> str | None:
+    def label_of(self, cgroups: bytes) -> Label:
         """Return what the cgroup of a process is called.
 
         :param cgroups: Its /proc/PID/cgroup.
@@ -86,6 +92,8 @@ class CgroupNames:
         return None if path is None else self._label(path)[0]
 
     def _follow(self) -> None:
+        from inotify_simple import flags  # noqa: PLC0415
+
         poll = select.poll()
         poll.register(self._stop, select.POLLIN)
         if self._inotify is not None:
@@ -96,6 +104,9 @@ class CgroupNames:
                 return
             if ready and self._inotify is not None:
                 for event in self._inotify.read(timeout=0):
+                    if event.mask & flags.IGNORED:
+                        self._folders.pop(event.wd, None)
+                        continue
                     folder = self._folders.get(event.wd)
                     if folder is None or not event.name:
                         # More happened than the kernel kept.
@@ -129,21 +140,21 @@ class CgroupNames:
                 self._name(place.id, place.path)
 
     def _name_again(self) -> None:
-        for identity, path in list(self._unnamed.items()):
-            self._name(identity, path)
+        for identity, (path, tries) in list(self._unnamed.items()):
+            self._name(identity, path, tries + 1)
 
-    def _name(self, identity: int, path: str) -> None:
+    def _name(self, identity: int, path: str, tries: int = 0) -> None:
         label, is_sure = self._label(path)
         self.labels[identity] = label
-        if is_sure:
+        if is_sure or tries >= _MOST_TRIES:
             self._unnamed.pop(identity, None)
         else:
-            self._unnamed[identity] = path
+            self._unnamed[identity] = (path, tries)
 
-    def _label(self, path: str) -> tuple[str | None, bool]:
+    def _label(self, path: str) -> tuple[Label, bool]:
         """Return what a cgroup is called, and whether that is all there is to know."""
         if self._by == "cgroup":
-            return path, True
+            return encode_text(os.fsencode(path)), True
         role, names = role_of(path), self._names
         known = names.container(role.container) if role.container is not None else None
         if self._by == "container":
@@ -154,5 +165,11 @@ class CgroupNames:
             return role.container[:_SHORT_ID], False
         if role.pod_uid is None:
             return None, True
-        pod = names.pod(role.pod_uid) or (known.pod if known is not None else None)
-        return (str(pod), True) if pod is not None else (role.pod_uid, False)
+        pod = known.pod if known is not None else None
+        if pod is None and role.pod_uid not in self._pods:
+            pod = names.logged_pod(role.pod_uid)
+        if pod is not None:
+            # Its own cgroup, and those of containers whose files say nothing of it.
+            self._pods[role.pod_uid] = str(pod)
+        name = self._pods.get(role.pod_uid)
+        return (name, True) if name is not None else (role.pod_uid, False)

@@ -23,8 +23,8 @@ from runner.capture.document import (  # noqa: TC001  # pydantic reads them
 )
 from runner.capture.encode import encode_text
 from runner.capture.quality import RULES
-from runner.errors import NotUnderstood, ValueRefused
-from runner.host.facts import HostFacts  # noqa: TC001  # likewise
+from runner.errors import HostRefused, NotUnderstood, ValueRefused
+from runner.host.facts import HostFacts, Label  # noqa: TC001  # likewise
 from runner.host.sockets import Holder
 from runner.outcome import Outcome
 from runner.plan import Plan
@@ -46,7 +46,7 @@ class _Holder(TypedDict):
         str, StringConstraints(pattern=r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$")
     ]
     cgroups: NotRequired[str]
-    group: NotRequired[str | None]
+    group: NotRequired[Label]
 
 
 class _Workload(TypedDict):
@@ -155,8 +155,12 @@ def replay(loaded: LoadedRecipe, values: Mapping[str, tuple[Value, ...]], path: 
     version = _RELEASE.fullmatch(facts.bpftrace)
     if recording.attached is None or recording.ended is None or version is None or unasked:
         raise NotUnderstood(f"{path} is not a whole recording: moments, release or probes are missing")
-    program = render_program(loaded, values, facts)
-    if program.sha256 != run["program_sha256"]:
+    try:
+        program = render_program(loaded, values, facts)
+    except HostRefused:
+        # It was not asked for these cgroups, or not on such a host.
+        program = None
+    if program is None or program.sha256 != run["program_sha256"]:
         raise ValueRefused(
             f"{path} was recorded with another program than these filters and parameters give",
             hint="give the filters and parameters that it was recorded with",

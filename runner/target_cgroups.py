@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.host.cgroups import V2, ancestors_offset, subsystem_of
+from runner.host.containers import role_of
 from runner.host.facts import CgroupFacts
 from runner.host.target_cgroups import Host, find_cgroup, find_container, find_pod
 from runner.recipe.cgroups import cgroups_asked_for
@@ -13,6 +14,7 @@ from runner.recipe.cgroups import cgroups_asked_for
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from runner.host.cgroups import Hierarchy
     from runner.host.facts import CgroupPlace
     from runner.recipe.parameters import Value
 
@@ -49,12 +51,22 @@ def cgroup_facts(
 
 
 def _of_containers(host: Host) -> str:
-    """Return the hierarchy that engines of containers make cgroups in.
+    """Return the hierarchy that has most of the containers.
 
-    Where controllers are mounted by version 1 that is one of them; version 2 is systemd's own then.
+    Engines use those of version 1 where controllers are mounted there, and version 2 else; where there are no
+    containers it is the one that they would use.
     """
     seen = [hierarchy for hierarchy in host.mounted if hierarchy.is_seen_by_programs]
-    return next((each.name for each in seen if each.name != V2), V2)
+    first = [each for each in seen if each.name != V2] + [each for each in seen if each.name == V2]
+    counts = {each.name: _count_containers(each) for each in first}
+    if any(counts.values()):
+        return max(counts, key=lambda name: counts[name])
+    usual = next((each.name for each in first if "memory" in each.controllers), None)
+    return usual or (V2 if V2 in counts else first[0].name)
+
+
+def _count_containers(hierarchy: Hierarchy) -> int:
+    return sum(role_of(place.path).depth == place.level > 0 for place in hierarchy.cgroups())
 
 
 def different_files(groups: CgroupFacts) -> list[int]:

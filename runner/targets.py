@@ -16,6 +16,22 @@ _LOOK_MS = 250
 """So often it is looked whether cgroups are still there: an empty one is removed without a word to others."""
 
 
+def missing_folders(folders: Iterable[tuple[Path, int]]) -> list[Path]:
+    """Return the directories that are gone, whether others of their names came or not.
+
+    :param folders: Each with its inode number.
+    """
+    gone = []
+    for folder, inode in folders:
+        try:
+            if folder.stat().st_ino == inode:
+                continue
+        except OSError:
+            pass
+        gone.append(folder)
+    return gone
+
+
 class TargetWatch:
     """Waits in a thread for the end of processes or of cgroups. Use as a context manager."""
 
@@ -85,13 +101,7 @@ class TargetWatch:
 
     def _are_there(self) -> bool:
         """Whether one of the cgroups is left."""
-        for folder, inode in self._folders:
-            try:
-                if folder.stat().st_ino == inode:
-                    return True
-            except OSError:
-                continue
-        return False
+        return len(missing_folders(self._folders)) < len(self._folders)
 
     def _close(self) -> None:
         for descriptor in self._open:

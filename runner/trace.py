@@ -21,7 +21,7 @@ from runner.host import kernel, processes
 from runner.host.bpf import probe_names
 from runner.interrupts import Interrupts
 from runner.overhead import Meter
-from runner.targets import TargetWatch
+from runner.targets import TargetWatch, missing_folders
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -201,6 +201,16 @@ def trace(
             if workload is not None:
                 workload.end()
     ended_by, problems = _ending(reason, recording, job)
+    gone = missing_folders(job.target_folders)
+    if gone and ended_by != "target":
+        problems.append(
+            problem(
+                "target-gone",
+                len(gone),
+                f"{len(gone)} of {len(job.target_folders)} cgroups that were asked for are gone: what came "
+                "in others of their names was not counted",
+            )
+        )
     if watch is not None:
         overhead["budget"] = watch.use()
         problems += watch.problems()

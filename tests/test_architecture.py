@@ -50,7 +50,7 @@ MAY_IMPORT = {
     "events": {"errors", "capture", "bpftrace", "plan"},
     "targets": set(),
     "target_cgroups": {"host", "recipe"},
-    "cgroup_names": {"host"},
+    "cgroup_names": {"capture", "host"},
     "probe_costs": {"host"},
     "budget": {"capture", "host", "overhead", "probe_costs"},
     "trace": {

@@ -108,7 +108,7 @@ WRONG = (
 def test_what_is_no_share_is_refused(text):
     with pytest.raises(ValueRefused) as refused:
         parse_share("--budget", text)
-    assert "0.01% to 100%" in refused.value.hint
+    assert "0.01% to 100%" in refused.value.hint or f"{text}%" in refused.value.hint
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,8 @@ def test_a_later_slice_is_looked_at_again_sooner(watch):
 def test_a_window_that_is_over_is_not_ended_again(watch):
     tick(watch, 0.1)
     watch.take(Slice(0.1, [100_000_000, 0], [250_000, 0], is_last=True))
-    assert (watch.ends, watch.use()["outcome"]) == ([], "kept")
+    assert (watch.ends, watch.use()["outcome"]) == ([], "exceeded")
+    assert "which ended before it was stopped" in watch.problems()[0]["detail"]
 
 
 @pytest.fixture

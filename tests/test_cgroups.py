@@ -1,6 +1,7 @@
 """Cgroups by path, container and pod on hosts of every kind: what is found, and what is refused by its reason."""
 
 import json
+import os
 import threading
 import time
 from pathlib import Path
@@ -21,7 +22,8 @@ from runner.host.target_cgroups import Host, find_cgroup, find_container, find_p
 from runner.recipe.by import split_by
 from runner.recipe.catalogue import find_recipe
 from runner.recipe.cgroups import Cgroups, parse_cgroup, parse_container, parse_pod
-from runner.targets import TargetWatch
+from runner.target_cgroups import cgroup_facts
+from runner.targets import TargetWatch, missing_folders
 
 ID = "5d2d9b4b1b7d7a4d5a3f0f3fb7c6ff1d8ea9f3f8f0b5b8ffcb2f20e7c5a7a001"
 OTHER = "5d2d9b4b1b7d" + "0" * 52
@@ -117,6 +119,35 @@ def test_a_path_is_looked_for_where_processes_are(node):
     assert named.id == (node.root / f"sys/fs/cgroup/unified{path}").stat().st_ino
     (everything,) = find_cgroup("/", host)
     assert (everything.path, everything.level) == ("/", 0)
+
+
+def test_a_line_of_proc_names_its_hierarchy(node):
+    host = node.mounted(HYBRID)
+    for mount in ("unified", "memory", "cpu,cpuacct"):
+        node.make(f"/sys/fs/cgroup/{mount}", "/a:b")
+    for line, hierarchy in (("0::/a:b", "v2"), ("8:memory:/a:b", "memory"), ("3:cpu,cpuacct:/a:b", "cpu")):
+        (place,) = find_cgroup(line, host)
+        assert (place.hierarchy, place.path) == (hierarchy, "/a:b")
+    node.make("/sys/fs/cgroup/systemd", "/only")
+    assert "name=systemd has no controller" in refused(find_cgroup, "1:name=systemd:/only", host)
+    assert "there is no such cgroup" in refused(find_cgroup, "8:pids:/a:b", host)
+
+
+def test_cgroups_that_bear_the_name_of_another_are_told_apart_or_refused(node):
+    """Whoever may make cgroups can give them any name."""
+    host = node.mounted(V2)
+    node.make("/sys/fs/cgroup", f"/system.slice/docker-{ID}.scope")
+    node.make("/sys/fs/cgroup", f"/user/{ID}", "")
+    (place,) = find_container(ID, host)
+    assert place.path == f"/system.slice/docker-{ID}.scope"
+    node.make("/sys/fs/cgroup", f"/user.slice/docker-{ID}.scope")
+    assert "there are 2 cgroups with processes" in refused(find_container, ID, host)
+    node.make("/sys/fs/cgroup", f"/kubepods/burstable/pod{UID}/{OTHER}")
+    node.make("/sys/fs/cgroup", f"/user/pod{UID}", "")
+    (place,) = find_pod(UID, host)
+    assert place.path == f"/kubepods/burstable/pod{UID}"
+    node.make("/sys/fs/cgroup", f"/user/pod{UID}/x")
+    assert "there are 2 cgroups with processes" in refused(find_pod, UID, host)
 
 
 def refused(find, text, host):
@@ -215,6 +246,9 @@ def test_lines_of_proc_say_who_is_inside():
     assert is_inside(b"0::/kubepods/pod1\n", unified, is_exact=True)
     assert is_inside(lines, CgroupPlace("v2", None, "/", 0, 1), is_exact=False)
     assert not is_inside(b"", place, is_exact=False)
+    # All but a newline may stand in a name.
+    for line in ("0::/kubepods/pod1\u2028other\n", "9:name=systemd:/x\x0c0::/kubepods/pod1\n"):
+        assert not is_inside(line.encode(), unified, is_exact=False)
 
 
 def facts(*places, **more):
@@ -244,8 +278,7 @@ def test_programs_compare_the_ancestor_at_the_level_of_what_was_asked_for():
 @pytest.mark.parametrize(
     ("parse", "text", "meant"),
     [
-        (parse_cgroup, "0::/system.slice/nginx.service", "/system.slice/nginx.service"),
-        (parse_cgroup, "4:cpu,cpuacct:/docker/1", "/docker/1"),
+        (parse_cgroup, "4:cpu,cpuacct:/docker/1", "4:cpu,cpuacct:/docker/1"),
         (parse_cgroup, "/", "/"),
         (parse_cgroup, "a b/c:d", "a b/c:d"),
         (parse_container, f"containerd://{ID}", ID),
@@ -326,6 +359,50 @@ def test_cgroups_that_come_during_a_run_have_names(node):
     assert not any(each.name == "cgroups" for each in threading.enumerate())
 
 
+def test_a_cgroup_whose_name_is_not_utf_8_has_its_bytes(node):
+    host = node.mounted(V2)
+    (node.root / os.fsdecode(b"sys/fs/cgroup/bad\xff")).mkdir()
+    with CgroupNames("cgroup", "v2", host) as names:
+        pass
+    assert {"text": "/bad\ufffd", "base64": "L2JhZP8="} in names.labels.values()
+
+
+def test_pods_that_only_their_containers_name_are_named(node):
+    host = node.mounted(V2)
+    node.make("/sys/fs/cgroup", f"/kubepods/pod{UID}/{ID}")
+    node.write(
+        f"run/containerd/io.containerd.runtime.v2.task/k8s.io/{ID}/config.json",
+        {"annotations": {
+            "io.kubernetes.cri.sandbox-name": "cart-0", "io.kubernetes.cri.sandbox-namespace": "shop",
+            "io.kubernetes.cri.sandbox-uid": UID, "io.kubernetes.cri.container-name": "web",
+        }},
+    )  # fmt: skip
+    with CgroupNames("pod", "v2", host) as names:
+        folder = node.root / f"sys/fs/cgroup/kubepods/pod{UID}"
+        wait_until(lambda: names.labels[folder.stat().st_ino] == "shop/cart-0")
+        assert names.labels[(folder / ID).stat().st_ino] == "shop/cart-0"
+
+
+@pytest.mark.parametrize(
+    ("mountinfo", "mount", "expected"),
+    [
+        (HYBRID, "unified", "v2"),
+        (HYBRID, "memory", "memory"),
+        (HYBRID, None, "memory"),
+        (V2, None, "v2"),
+        (V2 + "40 30 0:40 / /sys/fs/cgroup/net_cls rw - cgroup cgroup rw,net_cls\n", None, "v2"),
+    ],
+)
+def test_keys_are_of_the_hierarchy_that_has_the_containers(node, monkeypatch, mountinfo, mount, expected):
+    host = node.mounted(mountinfo)
+    if mount is not None:
+        node.make(f"/sys/fs/cgroup/{mount}", f"/docker/{ID}")
+    monkeypatch.setattr(Host, "here", lambda: host)
+    found = cgroup_facts({}, is_key=True)
+    assert found.by == expected
+    assert (found.subsystem is None) == (expected == "v2")
+
+
 def test_cgroups_have_names_where_the_kernel_tells_of_none(node, monkeypatch):
     """No watches are left: they are looked for again and again."""
     import inotify_simple
@@ -360,6 +437,9 @@ def test_a_run_for_cgroups_ends_with_the_last_of_them(tmp_path):
         folders[1].rename(tmp_path / "c")
         folders[1].mkdir()
         assert ended.wait(5)
+    assert missing_folders([(tmp_path / "c", (tmp_path / "c").stat().st_ino), (folders[0], 1)]) == [
+        folders[0]
+    ]
 
 
 def test_a_hierarchy_without_processes_is_empty():

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from runner.capture.document import TextBytes
     from runner.capture.words import ByteOrder
 
 Enums = Mapping[str, Mapping[int, str]]
@@ -32,4 +33,4 @@ class Names:
     arch: str = ""
     devices: DeviceNames = field(default_factory=dict)
     functions: tuple[str, ...] = ()
-    cgroups: Mapping[int, str | None] = field(default_factory=dict)
+    cgroups: Mapping[int, str | TextBytes | None] = field(default_factory=dict)

@@ -267,7 +267,7 @@ class BudgetUse(TypedDict):
     """The budget."""
     cpus: int
     """How many processors ran."""
-    outcome: Literal["kept", "refused", "stopped", "unmeasured"]
+    outcome: Literal["kept", "refused", "stopped", "exceeded", "unmeasured"]
     """`refused`: it was above the budget from the first moment on, and ended with it; `stopped`: later;
     `unmeasured`: it was ended because what it took could not be measured."""
     first_moment_ratio: float | None

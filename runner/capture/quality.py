@@ -134,6 +134,11 @@ RULES: dict[str, Rule] = {
         "degraded", "bpftrace 0.20 to 0.23 lose the first event of a row that two processors make at once",
         "events, each out of one row", "bpftrace 0.24 or later",
     ),
+    "target-gone": Rule(
+        "degraded", "cgroups that were asked for went away; later ones of the same name are others",
+        "cgroups",
+        "ask for what stays: the pod (--pod), or a cgroup above",
+    ),
     "cgroups-unnamed": Rule(
         "degraded", "cgroups came and went before anybody could see what they are called",
         "rows without a name",

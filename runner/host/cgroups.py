@@ -59,6 +59,12 @@ class Hierarchy:
         """Whether a task's cgroup in it can be found in the kernel by a fixed path."""
         return self.name == V2 or bool(self.controllers)
 
+    def is_called(self, named: str) -> bool:
+        """Whether a line of /proc/PID/cgroup with these controllers means it; version 2 has none."""
+        if not named:
+            return self.name == V2
+        return self.name == named or set(named.split(",")) == set(self.controllers)
+
     def directory(self, path: str) -> Path | None:
         """Return the directory of a cgroup; None where it is not below what is mounted."""
         root = self.root.rstrip("/")
@@ -105,7 +111,7 @@ def path_in(cgroups: bytes, hierarchy: str) -> str | None:
 
     :param cgroups: Its /proc/PID/cgroup.
     """
-    for line in os.fsdecode(cgroups).splitlines():
+    for line in os.fsdecode(cgroups).split("\n"):
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
         if path and (not controllers if hierarchy == V2 else hierarchy in controllers.split(",")):
             return path
@@ -150,6 +156,12 @@ def host_root() -> Path:
     :raises HostRefused: We see cgroups from inside one: neither their paths nor their levels are the host's.
     """
     own = Path("/proc/self/ns")
+    if (own / "cgroup").exists() and (own / "cgroup").stat().st_ino != _FIRST_CGROUP_NAMESPACE:
+        raise HostRefused(
+            "this is a cgroup namespace: which cgroups of the host these are cannot be seen",
+            hint="use --pid or --comm, or run it in the host's: nsenter --target 1 --cgroup --mount, "
+            "docker run --cgroupns host, a privileged container of Kubernetes",
+        )
     try:
         if (own / "mnt").stat().st_ino != Path("/proc/1/ns/mnt").stat().st_ino and (
             own / "pid"
@@ -157,12 +169,6 @@ def host_root() -> Path:
             return Path("/proc/1/root")
     except OSError:
         pass  # not ours to see
-    if (own / "cgroup").exists() and (own / "cgroup").stat().st_ino != _FIRST_CGROUP_NAMESPACE:
-        raise HostRefused(
-            "this is a cgroup namespace: which cgroups of the host these are cannot be seen",
-            hint="use --pid or --comm, or run it in the host's (nsenter --target 1 --cgroup --mount, or a "
-            "privileged container with the host's process ids)",
-        )
     return Path("/")
 
 
@@ -177,8 +183,8 @@ def hierarchies(root: Path = Path("/")) -> list[Hierarchy]:
 
 def parse_mounts(mountinfo: str, root: Path) -> list[Hierarchy]:
     """Return the hierarchies that /proc/PID/mountinfo lists; of several mounts of one the widest."""
-    found: dict[str, Hierarchy] = {}
-    for line in mountinfo.splitlines():
+    by_mount: dict[Path, Hierarchy] = {}
+    for line in mountinfo.split("\n"):
         before, _, after = line.partition(" - ")
         fields, kinds = before.split(" "), after.split(" ")
         if len(fields) < 5 or len(kinds) < 3 or kinds[0] not in ("cgroup", "cgroup2"):
@@ -190,7 +196,11 @@ def parse_mounts(mountinfo: str, root: Path) -> list[Hierarchy]:
         mount = root / where.lstrip("/")
         if not mount.is_dir():
             continue  # another file system is mounted over it
-        hierarchy = Hierarchy(*_named(kinds), mount.resolve() if root == Path("/") else mount, inner)
+        where_it_is = mount.resolve() if root == Path("/") else mount
+        # Of several mounts at one place the last is seen.
+        by_mount[where_it_is] = Hierarchy(*_named(kinds), where_it_is, inner)
+    found: dict[str, Hierarchy] = {}
+    for hierarchy in by_mount.values():
         known = found.get(hierarchy.name)
         if known is None or len(hierarchy.root) < len(known.root):
             found[hierarchy.name] = hierarchy

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from runner.capture.document import TextBytes
 from runner.capture.words import ByteOrder
 
 if TYPE_CHECKING:
@@ -77,6 +78,10 @@ class CgroupPlace:
     id: int
 
 
+Label = str | TextBytes | None
+"""What a cgroup is called: of a path that is not UTF-8 its exact bytes too."""
+
+
 @dataclass(frozen=True, slots=True)
 class CgroupFacts:
     """What programs need to know to tell a task's cgroup, and what cgroups are called.
@@ -95,7 +100,7 @@ class CgroupFacts:
     is_exact: bool = False
     by: str = "v2"
     subsystem: int | None = None
-    labels: Mapping[int, str | None] = field(default_factory=dict)
+    labels: Mapping[int, Label] = field(default_factory=dict)
 
 
 _PLAIN_SYMBOL = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
@@ -160,7 +165,7 @@ class HostFacts:
         known = self.device_names()
         return replace(self, devices=(*self.devices, *(each for each in later if each.number not in known)))
 
-    def with_labels(self, labels: Mapping[int, str | None]) -> "HostFacts":
+    def with_labels(self, labels: Mapping[int, Label]) -> "HostFacts":
         """Return the facts with what cgroups are called."""
         if self.cgroups is None:
             return self

@@ -65,9 +65,14 @@ class NodeNames:
 
     def pod(self, uid: str) -> PodName | None:
         """Return the pod of a UID, by the kubelet's logs or, where those lack it, by all containers."""
-        logs = map(from_log_folder, self._files.names(_LOGS_OF_PODS))
         named = (container.pod for container in self._of_system(None))
-        return next((pod for pod in chain(logs, named) if pod is not None and pod.uid == uid), None)
+        of_uid = (pod for pod in named if pod is not None and pod.uid == uid)
+        return self.logged_pod(uid) or next(of_uid, None)
+
+    def logged_pod(self, uid: str) -> PodName | None:
+        """Return the pod of a UID by the kubelet's logs alone: one directory is read."""
+        logs = map(from_log_folder, self._files.names(_LOGS_OF_PODS))
+        return next((pod for pod in logs if pod is not None and pod.uid == uid), None)
 
     def container(self, id: str) -> ContainerName | None:  # noqa: A002  # the engines' word
         """Return what a container is called, by its full id; None where no file tells of it, or not yet."""

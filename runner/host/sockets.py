@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from runner.host.facts import Label
+
 _SOCKET = "socket:["
 
 
@@ -24,7 +26,7 @@ class Holder:
     pid: int
     name: bytes
     cgroups: bytes = b""
-    group: str | None = None
+    group: Label = None
 
 
 def socket_holders() -> Mapping[int, tuple[Holder, ...]]:

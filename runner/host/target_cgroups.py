@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,9 @@ _LEAST_ID = 6
 """A shorter beginning of a container's id than this is a name, or a mistake."""
 
 _MOST_NEAR = 3
+_LINE = re.compile(r"[0-9]+:([a-z0-9_,=]*):(/.*)", re.DOTALL)
+"""A line of /proc/PID/cgroup, which names the hierarchy too."""
+
 _HEXADECIMAL = frozenset("0123456789abcdef")
 
 
@@ -61,9 +65,14 @@ def find_cgroup(text: str, host: Host) -> tuple[CgroupPlace, ...]:
 
     :raises ValueRefused: There is no such cgroup, or one that programs cannot see.
     """
-    directory = Path(text) if text.startswith("/") else None
+    line = _LINE.fullmatch(text)
+    mounted = host.mounted
+    if line is not None:
+        named, text = line[1], line[2]
+        mounted = [each for each in mounted if each.is_called(named)]
+    directory = Path(text) if text.startswith("/") and line is None else None
     if directory is not None:
-        for hierarchy in host.mounted:
+        for hierarchy in mounted:
             inner = _below(directory, hierarchy.mount) or _below(host.root / text[1:], hierarchy.mount)
             if inner is None:
                 continue
@@ -75,7 +84,7 @@ def find_cgroup(text: str, host: Host) -> tuple[CgroupPlace, ...]:
     path = f"/{text.strip('/')}"
     there = [
         (hierarchy, found)
-        for hierarchy in host.mounted
+        for hierarchy in mounted
         if (found := hierarchy.directory(path)) is not None and (found / "cgroup.procs").exists()
     ]
     seen = [(hierarchy, found) for hierarchy, found in there if hierarchy.is_seen_by_programs]
@@ -108,7 +117,9 @@ def find_container(text: str, host: Host) -> tuple[CgroupPlace, ...]:
         )
     if not found:
         raise _no_container(text, host)
-    return next(iter(found.values()))
+    ((container, places),) = found.items()
+    _check_sole(f"--container {text}", container, places)
+    return places
 
 
 def find_pod(text: str, host: Host) -> tuple[CgroupPlace, ...]:
@@ -130,6 +141,9 @@ def find_pod(text: str, host: Host) -> tuple[CgroupPlace, ...]:
         )
     if not found:
         raise _no_pod(text, host, is_known=bool(meant))
+    for uid, places in found.items():
+        if role_of(places[0].path).container is None:
+            _check_sole(f"--pod {text}", uid, places)
     return tuple(place for places in found.values() for place in places)
 
 
@@ -153,27 +167,44 @@ def _find(
     for hierarchy in host.mounted:
         if not hierarchy.is_seen_by_programs:
             continue
-        found: dict[str, list[tuple[int, CgroupPlace]]] = {}
+        found: dict[str, list[CgroupPlace]] = {}
         for place in hierarchy.cgroups():
             role = role_of(place.path)
             name = called(role)
             # A container's own cgroup, or a pod's, and not one inside it.
             if name is not None and role.depth == place.level and is_meant(role):
-                found.setdefault(name, []).append((place.level, place))
-        # A pod's cgroup has those of its containers in it.
-        widest = {
-            name: tuple(place for level, place in places if level == min(level for level, _ in places))
-            for name, places in found.items()
-        }
-        if any(hierarchy.is_populated(place.path) for places in widest.values() for place in places):
-            return widest
-        first = first or widest
+                found.setdefault(name, []).append(place)
+        own = {name: tuple(_of_their_own(places, hierarchy)) for name, places in found.items()}
+        if any(hierarchy.is_populated(place.path) for places in own.values() for place in places):
+            return own
+        first = first or own
     return first
+
+
+def _of_their_own(places: Sequence[CgroupPlace], hierarchy: Hierarchy) -> Sequence[CgroupPlace]:
+    """Return of a pod's cgroups its own, where it has one, and not those of its containers.
+
+    Empty ones are left out where there are others: whoever may make cgroups can give them any name.
+    """
+    own = [place for place in places if role_of(place.path).container is None] or places
+    return [place for place in own if hierarchy.is_populated(place.path)] or own
+
+
+def _check_sole(asked: str, name: str, places: Sequence[CgroupPlace]) -> None:
+    if len(places) > 1:
+        paths = ", ".join(place.path for place in places)
+        raise ValueRefused(
+            f"{asked}: there are {len(places)} cgroups with processes called {name[:12]}: {paths}",
+            hint=f"say which: --cgroup {places[0].path}",
+        )
 
 
 def _no_cgroup(option: str, text: str, host: Host) -> ValueRefused:
     wanted = text.rstrip("/").rpartition("/")[2]
-    every = {place.path for hierarchy in host.mounted for place in hierarchy.cgroups()}
+    # What the parser refuses is no answer.
+    every = {
+        place.path for hierarchy in host.mounted for place in hierarchy.cgroups() if place.path.isprintable()
+    }
     paths = {path: path.rpartition("/")[2] for path in sorted(every)}
     near = [path for path, name in paths.items() if name and name == wanted]
     near = near or difflib.get_close_matches(text, [path for path in paths if path != "/"], n=_MOST_NEAR)

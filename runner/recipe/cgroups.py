@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from runner.errors import HostRefused
+from runner.errors import HostRefused, NotUnderstood, ValueRefused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +23,11 @@ CGROUP_OPTIONS = ("cgroup", "container", "pod")
 BY = CGROUP_OPTIONS
 """What of a task's cgroup can be a key (`--by`)."""
 
+MOST_LEVELS = 24
+"""Levels, each in its hierarchy, that conditions may ask for: 512 bytes hold all variables of a program."""
+
 _MOST_PATH = 4096
+_MOST_OFFSET, _MOST_SUBSYSTEMS = 1 << 16, 64
 _CONTAINER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 # RFC 1123: names of namespaces are labels, those of pods subdomains (Kubernetes' validation of names).
 _POD = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?/)?[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
@@ -51,16 +55,14 @@ class CgroupName:
 
 
 def parse_cgroup(text: str) -> CgroupName:
-    """Parse a cgroup's path: a directory, or as /proc/PID/cgroup has it."""
+    """Parse a cgroup's path: a directory, or as /proc/PID/cgroup has it, the whole line too."""
     if not text.strip("/ ") and text != "/":
         raise ValueError("not a path")
     if len(text) > _MOST_PATH or not text.isprintable():
         raise ValueError("not the path of a cgroup")
-    # A line of /proc/PID/cgroup, as it is copied: 0::/system.slice
-    path = re.sub(r"^[0-9]+:[a-z0-9_,=]*:(?=/)", "", text)
-    if ".." in path.split("/"):
+    if ".." in text.split("/"):
         raise ValueError("the path of a cgroup has no ..")
-    return CgroupName("cgroup", path)
+    return CgroupName("cgroup", text)
 
 
 def parse_container(text: str) -> CgroupName:
@@ -112,6 +114,14 @@ class Cgroups:
                     f"(ebpf-recipe render RECIPE --{each.option} {each.text} --facts)",
                 )
             self._places += found
+        if len(self._levels()) > MOST_LEVELS:
+            raise ValueRefused(
+                f"the cgroups are of {len(self._levels())} different levels and hierarchies: a program has "
+                f"room for {MOST_LEVELS}",
+                hint="name cgroups above them, or run it several times",
+            )
+        if facts is not None and not _is_sound(facts, self._places):
+            raise NotUnderstood("the facts about the host hold a cgroup that there cannot be")
 
     def __bool__(self) -> bool:
         return bool(self._places) or self.is_key
@@ -170,6 +180,16 @@ class Cgroups:
 
     def _ancestor(self, place: CgroupPlace) -> str:
         return f"{_cgroup(place.subsystem)}_{place.level:d}"
+
+
+def _is_sound(facts: CgroupFacts, places: Sequence[CgroupPlace]) -> bool:
+    """Whether numbers that may come from a file can be those of a kernel: they stand in the program."""
+    subsystems = {facts.subsystem, *(place.subsystem for place in places)} - {None}
+    return (
+        0 <= facts.ancestors < _MOST_OFFSET
+        and all(0 <= number < _MOST_SUBSYSTEMS for number in subsystems)  # type: ignore[operator]
+        and all(0 <= place.level < _MOST_PATH and 0 < place.id < 1 << 64 for place in places)
+    )
 
 
 def _order(subsystem: int | None) -> int:

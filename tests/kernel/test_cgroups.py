@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -175,6 +176,19 @@ def test_a_run_ends_with_its_container(bpftrace, pod):
     (table,) = (table for table in capture["tables"] if table["name"] == "calls")
     assert sum(row["value"] for row in table["rows"] if row["key"]["comm"] == "in-cgroup") == 50
     assert b"what it was asked for has ended" in stderr
+
+
+def test_a_cgroup_that_is_made_anew_is_another_one(bpftrace, pod):
+    """As a service that starts again: what is counted is what there was, and the capture says so."""
+    step = " ".join(map(shlex.quote, calling((pod.later, 40))))
+    command = f"rmdir {pod.later}; {step}"
+    pod.later.mkdir()
+    run = run_recipe(
+        "syscount", *CALLS, "--cgroup", str(pod.later), bpftrace=bpftrace, command=["sh", "-c", command],
+        allowed=("target-gone",),
+    )  # fmt: skip
+    assert calls_of(run) == 0
+    assert run.problems == {"target-gone"}
 
 
 def test_files_are_those_that_the_container_sees(bpftrace, pod, tmp_path):
