@@ -211,6 +211,17 @@ def _dropped_samples(outcome: Outcome, tables: list[Table]) -> Iterator[Problem]
         hertz = int(outcome.plan.values[hertz][0].json())  # type: ignore[arg-type]
     expected = hertz * outcome.busy_seconds
     seen = _count_of(tables, sampling.table)
+    parts = sum(_count_of(tables, name) for name in sampling.parts)
+    is_all = not any(outcome.plan.values.get(name) for name in outcome.plan.loaded.recipe.target.honoured())
+    if sampling.parts and (parts > seen or (is_all and parts < seen)):
+        # Seen of bpftrace 0.17, which left out the line of a map.
+        yield problem(
+            "map-unprinted",
+            abs(parts - seen),
+            f"{sampling.table} has {seen} samples, and {' and '.join(sampling.parts)} have {parts}: bpftrace "
+            "did not print all that it counted, or had no room for it",
+        )
+        seen = max(parts, seen)
     if seen < expected * _LEAST_SAMPLES - _DEVIATIONS * math.sqrt(expected):
         yield problem(
             "samples-dropped",

@@ -48,6 +48,10 @@ RULES: dict[str, Rule] = {
         "events that are in no row, at least; null where bpftrace does not say",
         "give the maps more room with --max-map-keys, or narrow the run with a filter",
     ),
+    "map-unprinted": Rule(
+        "degraded", "tables contradict each other: bpftrace did not print a map, or had no room in it",
+        "samples that one of them lacks", "run it again; a newer bpftrace, or --max-map-keys",
+    ),
     "lost-events": Rule(
         "degraded", "what bpftrace wanted to print found no room in its buffer; maps are not concerned",
         "things to print that were lost, at least", "give the buffer more room with --buffer-pages",

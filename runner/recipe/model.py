@@ -71,6 +71,8 @@ class Sampling(Strict):
     """The table without keys that counts the samples of tasks."""
     hertz: Annotated[int, Field(ge=1, le=10_000)] | Name
     """How often on each processor, or the parameter that says it."""
+    parts: tuple[Name, ...] = ()
+    """Counts that have the same samples by keys, each in one of them: the sum of all is the table's."""
 
 
 class Ticks(Strict):
@@ -167,6 +169,10 @@ class Recipe(Strict):
             self.sampling.table not in tables or tables[self.sampling.table].keys
         ):
             raise ValueError("sampling: table names an output without keys")
+        if self.sampling is not None and any(
+            name not in tables or tables[name].kind != "count" for name in self.sampling.parts
+        ):
+            raise ValueError("sampling: parts name outputs that count")
         parameters = {parameter.name: parameter for parameter in self.parameters}
         functions = [parameter for parameter in self.parameters if parameter.type == "function"]
         has_key = any(key.type == "function" for output in self.outputs for key in output.keys)
