@@ -357,7 +357,7 @@ class Capture(TypedDict):
     id: str
     """Sorts by time of creation."""
     run_id: str
-    """Shared by the windows of one run; equal to `id` where there is one."""
+    """Shared by the windows of one run and the capture of all of it; else equal to `id`."""
     recipe: RecipeReference | None
     parameters: dict[str, Any]
     target: dict[str, list[str | int | TextBytes]]

@@ -29,6 +29,7 @@ class LivePrinter:
         self._destination = destination
         self._plan = plan
         self._has_windows = has_windows
+        self._run_id: str | None = None
         self._windows: list[Capture] = []
         self._events: list[Event] = []
         self._columns: EventColumns | None = None
@@ -60,6 +61,7 @@ class LivePrinter:
     def window(self, capture: Capture) -> None:
         """Take a window that is over."""
         capture["events"], self._events = self._events, []
+        self._run_id = capture["run_id"]
         self._is_headed = False
         if self._is_both:
             print_text(self._shown(capture).decode())
@@ -79,6 +81,8 @@ class LivePrinter:
         if not self._has_windows:
             self._destination.write_pieces([b"\n" if self._is_headed else b"", self._shown(whole)])
             return
+        # It is of the same run as its windows: who adds them up has to know.
+        whole["run_id"] = self._run_id or whole["run_id"]
         for window in self._windows:
             window["quality"] = whole["quality"]
         if self._is_both:
