@@ -166,7 +166,7 @@ def _heading(capture: Capture) -> Text:
     if window["attached_at"] is not None:
         parts.append(window["attached_at"])
     if window["duration_seconds"] is not None:
-        stopped = " (ended for its cost)" if window["ended_by"] == "budget" else ""
+        stopped = " (ended for its cost)" if window.get("ended_by") == "budget" else ""
         parts.append(f"{window['duration_seconds']:.1f} s{stopped}")
     if host["kernel"]:
         parts.append(f"Linux {host['kernel']}")
