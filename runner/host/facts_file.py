@@ -26,8 +26,10 @@ def encode_facts(facts: HostFacts) -> bytes:
     document["enums"] = {
         member: {str(value): name for value, name in names.items()} for member, names in facts.enums.items()
     }
-    if document["cgroups"] is not None:
-        # What cgroups are called is found while a program runs.
+    if document["cgroups"] is None:
+        del document["cgroups"]  # a shell script does not look for them
+    else:
+        # What they are called is found while a program runs.
         del document["cgroups"]["labels"]
     del document["bpftrace_features"]
     return orjson.dumps(
