@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.bpftrace.names import Names
+from runner.cgroup_facts import cgroup_facts, different_files
 from runner.errors import HostRefused, ValueRefused
 from runner.host import btf, kernel, probes, processes
 from runner.host.block_devices import block_devices
@@ -20,7 +21,6 @@ from runner.recipe.function import Function
 from runner.recipe.parameters import Number, TaskName
 from runner.recipe.probe_heads import check_wildcards
 from runner.recipe.render import render_program
-from runner.target_cgroups import cgroup_facts, different_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

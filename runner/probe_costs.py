@@ -20,13 +20,11 @@ class ProbeCost:
     :param ns: On most processors.
     :param first_ns: On the first one: bpftrace opens its event of a tracepoint there, which costs more.
     :param source: The command that measured it, or who published it, or from what it is taken.
-    :param is_measured: It was measured by us.
     """
 
     ns: int
     first_ns: int
     source: str = MEASURED
-    is_measured: bool = True
 
     def mean_ns(self, on_first: float) -> float:
         """Return what a run costs where this share of them is on the first processor."""
@@ -40,10 +38,10 @@ PROBE_COSTS: dict[ProbeKind, ProbeCost] = {
     "uprobe": ProbeCost(4500, 4500),
     "uretprobe": ProbeCost(5000, 5000),
     "timer": ProbeCost(5500, 5500),
-    "kprobe": ProbeCost(150, 150, PUBLISHED, is_measured=False),
-    "kretprobe": ProbeCost(300, 300, "twice a kprobe: at the entry and at the return", is_measured=False),
-    "fentry": ProbeCost(50, 50, PUBLISHED, is_measured=False),
-    "raw-tracepoint": ProbeCost(100, 100, "a tracepoint's, which does more", is_measured=False),
+    "kprobe": ProbeCost(150, 150, PUBLISHED),
+    "kretprobe": ProbeCost(300, 300, "twice a kprobe: at the entry and at the return"),
+    "fentry": ProbeCost(50, 50, PUBLISHED),
+    "raw-tracepoint": ProbeCost(100, 100, "a tracepoint's, which does more"),
 }
 
 STATISTICS_NS = 100

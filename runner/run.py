@@ -13,13 +13,13 @@ from runner.bpftrace.frame import Snapshot, frame_program, row_maps
 from runner.bpftrace.json_output import read_message
 from runner.bpftrace.output import Pairs
 from runner.bpftrace.version import DEFAULT_MAP_KEYS
+from runner.cgroup_facts import target_folders
 from runner.cgroup_names import CgroupNames
 from runner.events import EventReader
 from runner.host import processes
 from runner.host.block_devices import block_devices
 from runner.host.target_cgroups import Host
 from runner.outcome import Outcome, is_wanted_by, names_processes
-from runner.target_cgroups import target_folders
 from runner.trace import LIMIT_SPARE_SECONDS, Job, Watcher, trace
 from runner.windows import WindowReader, has_windows
 

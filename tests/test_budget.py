@@ -14,7 +14,7 @@ from runner.capture.percent import in_percent
 from runner.errors import ValueRefused
 from runner.host import bpf
 from runner.overhead import Slice
-from runner.probe_costs import PROBE_COSTS, STATISTICS_NS
+from runner.probe_costs import MEASURED, PROBE_COSTS, STATISTICS_NS
 from runner.recipe.catalogue import find_recipe
 from runner.recipe.parameters import TARGET_FILTERS, parse_values
 from runner.recipe.shares import parse_share
@@ -123,7 +123,7 @@ def test_shares_are_shown(share, text):
 def test_the_documentation_has_what_probes_cost():
     page = (Path(__file__).parents[1] / "docs" / "budget.md").read_text()
     for kind, cost in PROBE_COSTS.items():
-        source = f"`{cost.source}`" if cost.is_measured else f"{cost.source} (not measured here)"
+        source = f"`{cost.source}`" if cost.source == MEASURED else f"{cost.source} (not measured here)"
         assert f"| {kind} | {cost.ns} | {cost.first_ns} | {source} |\n" in page
 
 

@@ -13,16 +13,17 @@ from runner.bpftrace.messages import read_messages
 from runner.bpftrace.names import Names
 from runner.bpftrace.tables import Context, decode_tables
 from runner.capture.declaration import KeyDeclaration, TableDeclaration
+from runner.cgroup_facts import cgroup_facts
 from runner.cgroup_names import CgroupNames
 from runner.errors import HostRefused, ValueRefused
 from runner.host.cgroups import Hierarchy, is_inside, parse_mounts, path_in
 from runner.host.facts import CgroupFacts, CgroupPlace
 from runner.host.pod_names import NodeNames
 from runner.host.target_cgroups import Host, find_cgroup, find_container, find_pod
+from runner.plan import _that_have
 from runner.recipe.by import split_by
 from runner.recipe.catalogue import find_recipe
 from runner.recipe.cgroups import Cgroups, parse_cgroup, parse_container, parse_pod
-from runner.target_cgroups import cgroup_facts
 from runner.targets import TargetWatch, missing_folders
 
 ID = "5d2d9b4b1b7d7a4d5a3f0f3fb7c6ff1d8ea9f3f8f0b5b8ffcb2f20e7c5a7a001"
@@ -444,3 +445,11 @@ def test_a_run_for_cgroups_ends_with_the_last_of_them(tmp_path):
 
 def test_a_hierarchy_without_processes_is_empty():
     assert not Hierarchy("v2", (), Path("/nowhere")).is_populated("/a")
+
+
+def test_files_are_looked_for_in_the_containers_that_have_them():
+    """A pod's containers differ; where none has the file, the message is about the first."""
+    own, nobody = os.getpid(), 1 << 22
+    assert _that_have("/proc/self/status", [nobody, own]) == [own]
+    assert _that_have("/no/such", [nobody, own]) == [nobody, own]
+    assert _that_have("libc", [nobody, own]) == [nobody, own]

@@ -70,6 +70,10 @@ OVERLAY = "var/lib/containers/storage/overlay-containers"
 TASKS = "run/containerd/io.containerd.runtime.v2.task"
 
 
+def pod_of(names, uid):
+    return next((pod for pod in names.pods() if pod.uid == uid), None)
+
+
 @pytest.fixture
 def node(tmp_path):
     """Write a file below the root of a node."""
@@ -109,7 +113,7 @@ def test_a_bundle_names_a_container_and_its_pod(node, names, path, annotations):
     assert names.container(WEB) == web
     assert names.containers_called("web") == [web]
     assert names.pods() == [POD]
-    assert names.pod(UID) == POD
+    assert pod_of(names, UID) == POD
     assert str(POD) == "shop/cart-0"
 
 
@@ -198,7 +202,7 @@ def test_the_kubelets_logs_name_pods_and_containers(tmp_path, names):
     )
     etcd = PodName("kube-system", "etcd-a.example", STATIC)
     assert names.pods() == [etcd, POD]
-    assert names.pod(STATIC) == etcd
+    assert pod_of(names, STATIC) == etcd
     assert names.container(WEB) == ContainerName(WEB, "web", POD)
     assert names.containers_called("web") == [ContainerName(WEB, "web", POD)]
 
@@ -218,14 +222,14 @@ def test_other_names_among_the_logs_are_no_containers(name):
 
 
 def test_what_was_not_there_is_found_once_it_is(node, names, tmp_path):
-    assert names.container(WEB) is names.pod(UID) is None
+    assert names.container(WEB) is pod_of(names, UID) is None
     assert names.pods() == names.containers_called("web") == []
     place = node(f"{TASKS}/k8s.io/{WEB}/config.json", '{"annotations": {"io.kub')
     assert names.container(WEB) is None
     node(f"{TASKS}/k8s.io/{WEB}/config.json", {"annotations": CONTAINERD})
     assert names.container(WEB) == ContainerName(WEB, "web", POD)
     place.unlink()
-    assert names.container(WEB) is names.pod(UID) is None
+    assert names.container(WEB) is pod_of(names, UID) is None
 
 
 def test_a_container_that_got_another_name_has_it(node, names):
@@ -282,7 +286,7 @@ def test_a_user_names_no_pod_and_no_container_of_the_system(node, names):
     assert names.container(OTHER) == ContainerName(OTHER, "lab-docker", None)
     assert names.containers_called("web") == [ContainerName(SANDBOX, "web", None)]
     assert names.pods() == []
-    assert names.pod(UID) is None
+    assert pod_of(names, UID) is None
 
 
 @pytest.mark.parametrize("id", ["", ".", "..", "../x", "/etc/passwd", "a/b", "a\0b", "-a", "a\nb", "x" * 300])

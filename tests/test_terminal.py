@@ -117,3 +117,19 @@ def test_stacks_through_the_same_functions_are_one_row():
         ["f", "5", "us"],
     ]
     assert not any("+1" in line for line in lines)
+
+
+def test_each_pod_has_its_sum_before_the_rows():
+    keys = [{"name": "pod", "type": "cgroup"}, *KEYS]
+    rows = [
+        {"key": {"pod": "shop/cart-0", "comm": "a"}, "value": 2000},
+        {"key": {"pod": None, "comm": "a"}, "value": 900},
+        {"key": {"pod": "shop/cart-0", "comm": "b"}, "value": 500},
+        {"key": {"pod": None, "comm": "c"}, "value": 7, "unattributed": True},
+    ]
+    lines = shown(table("sent", "sum", rows, keys))
+    (line,) = (line for line in lines if line.startswith("by pod:"))
+    assert (
+        line
+        == f"by pod: shop/cart-0 {amount(2500, 'bytes')}, no pod {amount(900, 'bytes')}, ? {amount(7, 'bytes')}"
+    )

@@ -63,12 +63,6 @@ class NodeNames:
         found = {pod.uid: pod for pod in chain(named, logs) if pod is not None}
         return sorted(found.values(), key=lambda pod: (pod.namespace, pod.name, pod.uid))
 
-    def pod(self, uid: str) -> PodName | None:
-        """Return the pod of a UID, by the kubelet's logs or, where those lack it, by all containers."""
-        named = (container.pod for container in self._of_system(None))
-        of_uid = (pod for pod in named if pod is not None and pod.uid == uid)
-        return self.logged_pod(uid) or next(of_uid, None)
-
     def logged_pod(self, uid: str) -> PodName | None:
         """Return the pod of a UID by the kubelet's logs alone: one directory is read."""
         logs = map(from_log_folder, self._files.names(_LOGS_OF_PODS))
