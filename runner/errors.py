@@ -10,7 +10,7 @@ class ExitCode(IntEnum):
     NEGATIVE = 1
     """A negative verdict: a failed gate, `worse`, lint findings."""
     USAGE = 2
-    """The command line's grammar (reported by Typer)."""
+    """The command line's grammar (most of it is reported by Typer)."""
     VALUE = 3
     """The value of a recipe, parameter or filter is wrong."""
     HOST = 4
@@ -43,6 +43,19 @@ class EbpfRecipeError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+
+class NotParsed(EbpfRecipeError):
+    """Words that follow no grammar of ours.
+
+    :ivar column: Where that shows, from 1; one beyond the last where something is missing at the end.
+    """
+
+    exit_code = ExitCode.USAGE
+
+    def __init__(self, message: str, *, column: int, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.column = column
 
 
 class ValueRefused(EbpfRecipeError):

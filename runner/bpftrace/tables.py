@@ -105,6 +105,9 @@ def decode_tables(
             table["unreturned_of"] = declaration.unreturned_of
         if declaration.unseen_of is not None:
             table["unseen_of"] = declaration.unseen_of
+        if declaration.above_of is not None:
+            of, parameter = declaration.above_of
+            table["above_of"] = {"table": of, "parameter": parameter}
         tables.append(table)
         problems += _cuts(declaration, groups, context.names)
     problems += _overflows(declarations, tables, cells_of, messages, context)

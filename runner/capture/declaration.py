@@ -122,6 +122,8 @@ class TableDeclaration:
     """This table counts calls that the named one misses, for the kernel did not follow their return."""
     unseen_of: str | None = None
     """This table counts events that the named one misses, for the kernel did not run the program then."""
+    above_of: tuple[str, str] | None = None
+    """This table counts what of the named one is as large as the value of the named parameter, or larger."""
     unsigned: bool = False
     buckets: Buckets | None = None
     interval_ns: int | None = None

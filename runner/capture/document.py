@@ -122,6 +122,14 @@ class KeyColumn(TypedDict):
     type: KeyType | None
 
 
+class AbovePair(TypedDict):
+    """What of another table is counted apart."""
+
+    table: str
+    parameter: str
+    """The parameter of the recipe that says from where on."""
+
+
 class Table(TypedDict):
     """One bpftrace map, decoded. `unit` is `null` for scripts that declare none."""
 
@@ -143,6 +151,8 @@ class Table(TypedDict):
     """This table counts calls that the named one misses, for the kernel did not follow their return."""
     unseen_of: NotRequired[str]
     """This table counts events that the named one misses, for the kernel did not run the program then."""
+    above_of: NotRequired[AbovePair]
+    """This table counts what of the named one is as large as the parameter's value, or larger."""
     keys: list[KeyColumn]
     rows: list[ScalarRow] | list[StatsRow] | list[HistogramRow] | list[TimeSeriesRow]
 
@@ -350,6 +360,28 @@ class Message(TypedDict):
     probe_source: NotRequired[str]
 
 
+class Measured(TypedDict):
+    """Where a statistic lies: bounds, both inclusive, equal where it is exact; `null` is open."""
+
+    lower: int | float | None
+    upper: int | float | None
+    unit: str
+    """The table's, `ratio` of shares, `events`; of rates per second (`packets/s`)."""
+
+
+class GateResult(TypedDict):
+    """What a run says of a condition that it was given (--gate)."""
+
+    gate: str
+    verdict: Literal["pass", "fail", "inconclusive"]
+    counts_as: Literal["pass", "fail"]
+    """What it is to the exit code: an inconclusive one as --inconclusive says, but never a pass where there
+    is nothing that it could be decided by."""
+    measured: Measured | None
+    reason: str | None
+    """Why it is inconclusive."""
+
+
 class Capture(TypedDict):
     """One run, or one window of it."""
 
@@ -370,3 +402,5 @@ class Capture(TypedDict):
     events: list[Event]
     messages: list[Message]
     companions: list[Companion]
+    gates: NotRequired[list[GateResult]]
+    """Where there were some: of the whole run, in the captures of its windows too."""
