@@ -32,6 +32,7 @@ RULES: Mapping[str, Severity] = {
     "unit-none": "warning",
     "primary-statistic": "error",
     "primary-direction": "warning",
+    "above-pair": "error",
     "feature-unused": "warning",
     "template-missing": "error",
     "template-orphan": "warning",

@@ -150,6 +150,13 @@ class Recipe(Strict):
             other = output.unseen_of
             if other is not None and (output.keys or output.kind != "count" or other not in tables):
                 raise ValueError(f"output {output.name}: unseen_of names an output; a count without keys")
+            pair = output.above_of
+            if pair is not None and (
+                output.kind != "count"
+                or pair.table not in tables
+                or pair.parameter not in [parameter.name for parameter in self.parameters]
+            ):
+                raise ValueError(f"output {output.name}: above_of names an output and a parameter; a count")
             if output.total_of is None:
                 continue
             if output.keys or output.kind != "count" or output.total_of not in tables:

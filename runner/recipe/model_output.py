@@ -99,6 +99,14 @@ class Threshold(Strict):
     meaning: Text
 
 
+class AboveOf(Strict):
+    """What of another output is counted apart: exactly, where its buckets tell it between bounds."""
+
+    table: Name
+    parameter: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=30)]
+    """The parameter that says from where on; a gate `TABLE.above(10ms)` sets it."""
+
+
 class Output(Strict):
     """One table of the capture: the map that carries it, what it counts, in what unit.
 
@@ -121,6 +129,8 @@ class Output(Strict):
     unseen_of: Name | None = None
     """This table counts events that the named one misses, for the kernel did not run the program when they
     came, as a later event of the same thing shows."""
+    above_of: AboveOf | None = None
+    """This table counts what of the named one is as large as the parameter's value, or larger."""
     unsigned: bool = False
     """The values are unsigned 64-bit integers."""
     bits: Annotated[int, Field(ge=0, le=5)] | None = None
@@ -181,6 +191,7 @@ class Output(Strict):
             events_of=self.events_of,
             unreturned_of=self.unreturned_of,
             unseen_of=self.unseen_of,
+            above_of=None if self.above_of is None else (self.above_of.table, self.above_of.parameter),
             unsigned=self.unsigned,
             buckets=self._buckets(),
             interval_ns=None if self.interval_ms is None else self.interval_ms * 1_000_000,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from runner.capture.amount_units import is_time
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -56,4 +58,25 @@ def primary_direction(subject: Subject) -> Iterator[Finding]:
         yield subject.finding("primary-direction", ("primary", "better"), text)
 
 
-OUTPUT_RULES = (unit_kind, unit_none, primary_statistic, primary_direction)
+def above_pair(subject: Subject) -> Iterator[Finding]:
+    """What a gate can ask for: times of a histogram, by all of its keys, from a duration on."""
+    parameters = {parameter.name: parameter for parameter in subject.recipe.parameters}
+    tables = {output.name: output for output in subject.recipe.outputs}
+    for place, output in enumerate(subject.recipe.outputs):
+        pair = output.above_of
+        if pair is None:
+            continue
+        of, parameter = tables[pair.table], parameters[pair.parameter]
+        missing = [key.name for key in of.keys if key not in output.keys]
+        if of.kind != "histogram" or not is_time(of.unit):
+            text = f"{of.name} is no histogram of times"
+        elif parameter.type != "duration" or parameter.repeatable or parameter.default is None:
+            text = f"--{parameter.name} is not one duration with a default"
+        elif missing:
+            text = f"{output.name} does not have all keys of {of.name}: {', '.join(missing)}"
+        else:
+            continue
+        yield subject.finding("above-pair", ("outputs", place, "above_of"), text)
+
+
+OUTPUT_RULES = (unit_kind, unit_none, primary_statistic, primary_direction, above_pair)
