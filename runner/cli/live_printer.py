@@ -85,6 +85,8 @@ class LivePrinter:
         whole["run_id"] = self._run_id or whole["run_id"]
         for window in self._windows:
             window["quality"] = whole["quality"]
+            if "gates" in whole:
+                window["gates"] = whole["gates"]
         if self._is_both:
             self._destination.write(encode_captures(self._windows))
             print_text(format_ending(whole, in_color=False))

@@ -8,14 +8,31 @@ from typing import Annotated
 
 import typer
 
+from runner.cli.gates import Gates, InconclusiveAs
+
 
 def report_capture(
     path: Annotated[Path, typer.Argument(metavar="PATH", readable=False, help="A capture; - is stdin.")],
+    gate: Gates = None,
+    inconclusive: InconclusiveAs = None,
 ) -> None:
     """Print a saved capture as tables."""
     from runner.capture.read import read_capture
+    from runner.cli.gates import decide, exit_by_gates, parse_gates, say_gates
     from runner.cli.output import print_text
     from runner.report.terminal import format_capture
 
+    gates = parse_gates(gate, inconclusive)
     source = Path("/dev/stdin") if str(path) == "-" else path
-    print_text(format_capture(read_capture(source), in_color=sys.stdout.isatty()))
+    capture = read_capture(source)
+    if gates:
+        from runner.capture.condition_check import check_condition, shape_of
+
+        shapes = [shape_of(table) for table in capture["tables"]]
+        for each in gates:
+            check_condition(each, shapes)
+        decide(gates, capture, inconclusive)
+    print_text(format_capture(capture, in_color=sys.stdout.isatty()))
+    if gates:
+        say_gates(capture)
+        exit_by_gates(capture)

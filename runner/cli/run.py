@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from runner.cli.gates import CountsAs, Gates, InconclusiveAs
 from runner.cli.options import (
     BpftracePath,
     Budget,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 DEFAULT_DURATION = "10s"
 _EXCLUDES = {
-    "--dry-run": ("--replay", "--record", "--output", "-- COMMAND", "--sudo", "--budget"),
+    "--dry-run": ("--replay", "--record", "--output", "-- COMMAND", "--sudo", "--budget", "--gate"),
     "--replay": ("--record", "-- COMMAND", "--sudo", "--duration", "--interval", "--budget"),
     "--budget": ("--overhead off",),
     "--interval": ("--record", "--dry-run"),
@@ -126,6 +127,8 @@ def _common_options(
     sudo_password_fd: SudoPasswordFd = None,
     overhead: Overhead = Measured.SLICES,
     budget: Budget = None,
+    gate: Gates = None,
+    inconclusive: InconclusiveAs = None,
     record: Annotated[
         Path | None,
         typer.Option(metavar="FILE", readable=False, help="Also keep what bpftrace printed, for --replay."),
@@ -180,6 +183,8 @@ def _run(
     sudo_password_fd: int | None,
     overhead: Measured,
     budget: str | None,
+    gate: list[str] | None,
+    inconclusive: CountsAs | None,
     record: Path | None,
     replay: Path | None,
     exact: bool,
@@ -189,6 +194,7 @@ def _run(
     recipes: list[Path] | None,
 ) -> None:
     from runner.bpftrace.version import ask_bpftrace
+    from runner.cli.gates import decide, exit_by_gates, parse_gates, say_gates
     from runner.cli.output import Destination, print_text, say
     from runner.errors import ValueRefused
     from runner.interrupts import Interrupts
@@ -213,6 +219,7 @@ def _run(
             "--duration": duration is not None,
             "--interval": interval is not None,
             "--budget": budget is not None,
+            "--gate": bool(gate),
             "--overhead off": overhead is Measured.OFF,
         }
     )
@@ -222,6 +229,12 @@ def _run(
         raise typer.BadParameter("a run lasts as long as its COMMAND or for a --duration, not both")
     if workload_argv == []:
         raise typer.BadParameter("there is no COMMAND behind --")
+    gates = parse_gates(gate, inconclusive)
+    if gates:
+        from runner.recipe.thresholds import check_gates, with_thresholds
+
+        check_gates(loaded.recipe, gates)
+        texts = with_thresholds(loaded.recipe, gates, texts)
     values = parse_given(loaded.recipe, texts)
     if exact and not cgroups_asked_for(values):
         raise typer.BadParameter("--exact says something of --cgroup, --container and --pod alone")
@@ -248,7 +261,11 @@ def _run(
             from runner.replay import replay as replay_run
 
             interrupts.raise_from_now_on()
-            print_capture(_decode(replay_run(loaded, values, replay)), form, destination)
+            capture = _decode(replay_run(loaded, values, replay))
+            decide(gates, capture, inconclusive)
+            print_capture(capture, form, destination)
+            say_gates(capture)
+            exit_by_gates(capture)
             return
         workload = Workload(workload_argv) if workload_argv else None
         recording = Destination(record, option="--record") if record is not None else None
@@ -308,6 +325,7 @@ def _run(
         )
         interrupts.raise_from_now_on()
         capture = _decode(outcome)
+        decide(gates, capture, inconclusive)
         if recording is not None:
             from runner.replay import encode_outcome
 
@@ -316,7 +334,9 @@ def _run(
             printer.end(capture)
         else:
             print_capture(capture, form, destination)
+    say_gates(capture)
     finish(capture, loaded.recipe)
+    exit_by_gates(capture)
 
 
 def check_combination(given: Mapping[str, bool]) -> None:

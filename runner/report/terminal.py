@@ -14,6 +14,7 @@ from rich.text import Text
 from runner.report.amounts import amount, is_time, quantity
 from runner.report.companions import format_companions
 from runner.report.events import format_events
+from runner.report.gates import gate_line
 from runner.report.histogram import format_histogram
 from runner.report.overhead import format_budget, format_overhead
 from runner.report.words import printable, readable
@@ -114,6 +115,11 @@ def _print_ending(console: Console, capture: Capture) -> None:
         console.print(Text("\n" + format_overhead(capture["overhead"]), style="dim"))
         if "budget" in capture["overhead"]:
             console.print(Text(format_budget(capture["overhead"]["budget"]), style="dim"))
+    for gate in capture.get("gates", []):
+        style = (
+            "green" if gate["verdict"] == "pass" else "bold red" if gate["verdict"] == "fail" else "yellow"
+        )
+        console.print(Text(gate_line(gate), style=style))
     for message in capture["messages"]:
         console.print(Text(message_text(message).rstrip("\n"), style="dim"))
     for problem in capture["quality"]["problems"]:
