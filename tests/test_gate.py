@@ -3,17 +3,20 @@
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from runner.capture.bounds import Measure, Unmeasured
 from runner.capture.condition import parse_condition
-from runner.capture.condition_check import check_condition, shape_of
+from runner.capture.condition_check import STATISTICS, check_condition, shape_of
 from runner.capture.evidence import EFFECTS, why_unfit
 from runner.capture.gate import compare, gate_results, judge
 from runner.capture.measure import measure
 from runner.capture.quality import RULES
 from runner.capture.rows import stats_row
+from runner.capture.schema import capture_schema
+from runner.report.gates import gate_line
 from tests.captures import capture, count, histogram, latency, table
 
 
@@ -33,6 +36,7 @@ def bounds(statistic, made):
 
 
 F = Fraction
+RESULT = Draft202012Validator({"$defs": capture_schema()["$defs"], **capture_schema()["properties"]["gates"]})
 TRUTHS = {"<=": F.__le__, "<": F.__lt__, ">=": F.__ge__, ">": F.__gt__, "=": F.__eq__, "!=": F.__ne__}
 
 
@@ -120,6 +124,7 @@ def test_a_share_above_any_threshold_lies_between_its_bounds(nanoseconds, thresh
     assert lower <= F(sum(each >= threshold for each in nanoseconds), len(nanoseconds)) <= upper
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 10_000), min_size=21, max_size=80), st.data())
 def test_bounds_hold_wherever_missed_events_were(values, data):
     """The kernel left out some, and had others counted as something else: the truth is between the bounds."""
@@ -163,6 +168,12 @@ def test_a_quantile_of_too_few_events_is_open():
     found = judged("latency.p999 <= 1ms", capture(latency([10] * 1000)))
     assert (found.verdict, found.is_founded) == ("inconclusive", True)
     assert "fewer than 10 events lie beyond p999" in found.reason
+    # Events that are missing do not make them more.
+    assert bounds("latency.p999", capture(latency([10] * 9990), problems=[("missed-events", 20)])) == (
+        None,
+        None,
+    )
+    assert bounds("latency.p99", capture(latency([10] * 9990), problems=[("missed-events", 20)])) == (10, 11)
 
 
 def test_counts_sums_and_statistics():
@@ -224,7 +235,10 @@ def test_rows_whose_owner_is_not_known_may_be_meant():
     assert bounds("sizes{comm=a}.above(1000B)", made) == (0, F(10, 40))
     assert verdict("sizes{comm=a}.p50 <= 11 bytes", made) == "pass"
     assert bounds("sizes{comm=a}.count", made) == (30, 40)
-    # Who belongs to no pod is known.
+    # Of a socket that several processes hold it is not known which of them; who belongs to no pod is known.
+    held = [{"key": {"pid": None}, "value": 2}, {"key": {"pid": 7}, "value": 1}]
+    made = capture(table("drops", "count", held, "packets", (("pid", "integer"),)))
+    assert bounds("drops{pid=7}.total", made) == (1, 3)
     pods = [{"key": {"pod": None}, "value": 2}, {"key": {"pod": "web"}, "value": 1}]
     made = capture(table("drops", "count", pods, "packets", (("pod", "cgroup"),)))
     assert bounds("drops{pod=web}.total", made) == (1, 1)
@@ -296,6 +310,7 @@ def test_what_a_problem_does(code):
         ({"ended_by": "workload", "workload": {"argv": ["false"], "exit_code": 1}}, False),
         ({"ended_by": "workload", "workload": {"argv": ["x"], "exit_code": -9}}, False),
         ({"ended_by": "workload", "workload": {"argv": ["x"], "exit_code": None}}, False),
+        ({"ended_by": "interrupt", "workload": {"argv": ["x"], "exit_code": 0}}, False),
         ({"ended_by": "script"}, True),
         ({"ended_by": None, "index": 3}, True),
         ({"ended_by": None}, False),
@@ -336,3 +351,64 @@ def test_what_stands_in_a_capture():
     # What there is nothing for passes in no case.
     cut = capture(count("drops", {"a": 3}), window={"ended_by": "interrupt"})
     assert gate_results([parse_condition(texts[0])], cut, "pass")[0]["counts_as"] == "fail"
+
+
+def test_sums_of_what_may_be_negative_have_no_bound_where_some_is_missing():
+    rows = [{"key": {"comm": "a"}, "value": -3}, {"key": {"comm": "b"}, "value": 10}]
+    signed = capture(table("moved", "sum", rows, "bytes"), problems=[("map-full", 1)])
+    assert bounds("moved.total", signed) == (None, None)
+    unsigned = capture(table("moved", "sum", rows[1:], "bytes"), problems=[("map-full", 1)])
+    assert bounds("moved.total", unsigned) == (10, None)
+    elsewhere = capture(table("moved", "sum", rows[1:], "bytes"), problems=[("missed-events", 1)])
+    assert bounds("moved.total", elsewhere) == (None, None)
+
+
+STATISTICS_OF = [
+    (name, statistic)
+    for name, kind in (("latency", "histogram"), ("drops", "count"), ("waits", "stats"), ("sent", "sum"))
+    for statistic in STATISTICS[kind]
+]
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_whatever_a_capture_holds_a_gate_has_a_verdict_that_its_schema_allows(data):
+    name, statistic = data.draw(st.sampled_from(STATISTICS_OF))
+    unit = {"latency": "us", "drops": "", "waits": "ns", "sent": "B"}[name]
+    unit = {"above": "%", "count": ""}.get(
+        statistic, "" if (name, statistic) == ("latency", "rate") else unit
+    )
+    keys = data.draw(st.sampled_from(["", "{comm=a}", "{comm=a*}", '{comm=""}', "{comm=x}"]))
+    threshold = "(1ms)" if statistic == "above" else ""
+    text = f"{name}{keys}.{statistic}{threshold} {data.draw(st.sampled_from(sorted(TRUTHS)))} "
+    text += f"{data.draw(st.integers(0, 2000))}{unit}{'/s' if statistic == 'rate' else ''}"
+    comms = data.draw(st.lists(st.sampled_from(["a", "ab", "", None]), unique=True))
+    rows = {"latency": [], "drops": [], "waits": [], "sent": []}
+    for comm in comms:
+        key, mark = {"comm": comm}, {"unattributed": True} if comm is None else {}
+        numbers = data.draw(st.lists(st.integers(0, 5000), max_size=30))
+        rows["latency"].append(histogram(numbers, key) | mark)
+        rows["drops"].append({"key": key, "value": len(numbers)} | mark)
+        rows["waits"].append(stats_row(key, len(numbers), sum(numbers)) | mark)
+        rows["sent"].append({"key": key, "value": sum(numbers)} | mark)
+    problems = data.draw(
+        st.lists(
+            st.tuples(st.sampled_from(sorted(RULES)), st.one_of(st.none(), st.integers(0, 40))), max_size=2
+        )
+    )
+    made = capture(
+        table("latency", "histogram", rows["latency"]),
+        table("drops", "count", rows["drops"], "packets"),
+        table("waits", "stats", rows["waits"], "ns"),
+        table("sent", "sum", rows["sent"], "bytes"),
+        problems=problems,
+    )
+    gate = parse_condition(text)
+    check_condition(gate, [shape_of(each) for each in made["tables"]])
+    made["gates"] = gate_results([gate], made, data.draw(st.sampled_from(["pass", "fail"])))
+    RESULT.validate(made["gates"])
+    (result,) = made["gates"]
+    assert (result["verdict"] == "inconclusive") == (result["reason"] is not None)
+    assert gate_line(result)
+    if made["quality"]["grade"] == "void":
+        assert result["counts_as"] == "fail"

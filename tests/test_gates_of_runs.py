@@ -12,10 +12,11 @@ from runner.capture.condition_check import STATISTICS
 from runner.capture.encode import encode_capture
 from runner.capture.schema import capture_schema
 from runner.errors import ValueRefused
+from runner.recipe.by import split_by
 from runner.recipe.catalogue import find_recipe, recipe_ids
 from runner.recipe.thresholds import check_gates, with_thresholds
 from runner.report.gates import effects_as_markdown, gate_line, measured_text
-from tests.captures import capture, count, latency
+from tests.captures import capture, latency
 from tests.command import RECORDINGS, ebpf_recipe
 
 ROOT = Path(__file__).parents[1]
@@ -199,8 +200,13 @@ def test_the_documentation_has_every_statistic_and_problem():
             assert f"`{statistic}`" in page or f"`{statistic}(" in page, statistic
 
 
-def test_counts_of_a_run_are_held_together(tmp_path):
-    """`count` and `total` of a saved capture by its keys."""
-    made = capture(count("drops", {"a": 3, "b": 2}))
-    path = saved(tmp_path, made)
-    assert ebpf_recipe("report", path, *gates("drops{comm=a}.total = 3", "drops.total = 5")).returncode == 0
+def test_a_gate_may_name_the_pod_that_rows_are_split_by():
+    plain = find_recipe("tcp-retrans")
+    gate = parse_condition("retransmits{pod=shop/cart-0}.total = 0")
+    check_gates(split_by(plain, "pod").recipe, [gate])
+    with pytest.raises(ValueRefused, match="retransmits has no key 'pod'"):
+        check_gates(plain.recipe, [gate])
+    # Refused for the recording, which is of another program, and not for the gate.
+    done = ebpf_recipe(*REPLAYED, "--by", "pod", *gates(str(gate)))
+    assert done.returncode == 3
+    assert "recorded with another program" in done.stderr

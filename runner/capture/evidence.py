@@ -96,11 +96,11 @@ def why_unfit(capture: Capture, *, has_keys: bool) -> str | None:
     :param has_keys: The condition names keys.
     """
     window, quality = capture["window"], capture["quality"]
+    if window["ended_by"] in _CUT_SHORT:
+        return _CUT_SHORT[window["ended_by"]]
     workload = window.get("workload")
     if workload is not None and workload["exit_code"] != 0:
         return "the command failed: this is not the load that was meant"
-    if window["ended_by"] in _CUT_SHORT:
-        return _CUT_SHORT[window["ended_by"]]
     # A window among others has no end of its own: the next one goes on.
     if window["ended_by"] is None and "index" not in window:
         return "it is not known what ended the window"

@@ -109,8 +109,10 @@ def _amount(
         least = max(0, lower - doubt.moved)
         most = None if doubt.lost is None else upper + doubt.lost + doubt.moved
     else:
-        # What an event that is missing, or elsewhere, would have added is not known.
-        least = None if doubt.moved else lower
+        # What an event that is missing, or elsewhere, would have added is not known: it may be negative
+        # where others are.
+        is_signed = any(row[name] < 0 for row in (*selection.rows, *selection.possible))
+        least = None if doubt.moved or (is_signed and doubt.lost != 0) else lower
         most = None if doubt.moved or doubt.lost != 0 else upper
     return _Amount(_exact(least), _exact(most), why)
 

@@ -230,6 +230,8 @@ def _run(
     if workload_argv == []:
         raise typer.BadParameter("there is no COMMAND behind --")
     gates = parse_gates(gate, inconclusive)
+    if by is not None:
+        loaded = split_by(loaded, by)
     if gates:
         from runner.recipe.thresholds import check_gates, with_thresholds
 
@@ -238,8 +240,6 @@ def _run(
     values = parse_given(loaded.recipe, texts)
     if exact and not cgroups_asked_for(values):
         raise typer.BadParameter("--exact says something of --cgroup, --container and --pod alone")
-    if by is not None:
-        loaded = split_by(loaded, by)
     is_open = workload_argv is not None or (interval is not None and duration is None)
     seconds = (
         None if is_open else parse_duration("--duration", DEFAULT_DURATION if duration is None else duration)
