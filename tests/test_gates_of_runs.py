@@ -156,6 +156,11 @@ def test_every_recipe_that_counts_at_a_threshold_says_so():
     assert sorted(found) == PAIRS
 
 
+def test_a_recipe_shows_what_a_gate_sets():
+    shown = " ".join(ebpf_recipe("show", "fileslower").stdout.split())
+    assert "a gate on latency.above(…) sets --least, and is decided by this count" in shown
+
+
 def test_other_gates_set_nothing():
     recipe = find_recipe("runqlat").recipe
     assert with_thresholds(recipe, [parse_condition("latency.p99 <= 1ms")], {"pid": ("1",)}) == {

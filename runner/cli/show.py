@@ -54,6 +54,12 @@ def _lines(recipe: Recipe) -> Iterator[str]:
             for key in output.keys:
                 if key.description is not None:
                     yield from _wrapped(f"{key.name}: {key.description}", "    ")
+            if output.above_of is not None:
+                pair = output.above_of
+                text = (
+                    f"a gate on {pair.table}.above(…) sets --{pair.parameter}, and is decided by this count"
+                )
+                yield from _wrapped(text, "    ")
             if output.threshold is not None:
                 limit = output.threshold
                 per = " a second" if limit.statistic == "rate" else ""
