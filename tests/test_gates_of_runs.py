@@ -185,6 +185,7 @@ def test_two_thresholds_are_refused_before_anything_runs():
         ((0.3, 0.3, "packets/s"), "0.3 packets/s"),
         ((16384, 20479, "us"), "16.38 ms to 20.48 ms"),
         ((250.25, 250.25, "ns"), "250.2 ns"),
+        ((173900.4, 173900.4, "ns"), "173.9 us"),
         ((0.0196, 0.0196, "ratio"), "1.96%"),
         ((3, None, "packets"), "at least 3 packets"),
         ((None, 20479, "us"), "at most 20.48 ms"),

@@ -40,8 +40,8 @@ def measured_text(measured: Measured) -> str:
 def _number(value: float, unit: str) -> str:
     if unit == "ratio":
         return f"{100 * value:.4g}%"
-    if is_time(unit) and isinstance(value, int):
-        return amount(value, unit)
+    if is_time(unit) and (isinstance(value, int) or value >= 1000):
+        return amount(round(value), unit)
     shown = str(value) if isinstance(value, int) else f"{value:.4g}"
     return f"{shown} {unit}".rstrip()
 
