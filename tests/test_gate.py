@@ -14,7 +14,7 @@ from runner.capture.evidence import EFFECTS, why_unfit
 from runner.capture.gate import compare, gate_results, judge
 from runner.capture.measure import measure
 from runner.capture.quality import RULES
-from runner.capture.rows import stats_row
+from runner.capture.rows import histogram_row, stats_row
 from runner.capture.schema import capture_schema
 from runner.report.gates import gate_line
 from tests.captures import capture, count, histogram, latency, table
@@ -174,6 +174,20 @@ def test_a_quantile_of_too_few_events_is_open():
         None,
     )
     assert bounds("latency.p99", capture(latency([10] * 9990), problems=[("missed-events", 20)])) == (10, 11)
+
+
+def test_open_buckets_leave_it_open():
+    row = histogram_row({}, {(None, -1): 50, (100, None): 50})
+    found = judged("latency.mean <= 1ms", capture(table("latency", "histogram", [row], keys=())))
+    assert (found.verdict, found.reason) == ("inconclusive", "the amount lies between the bounds")
+    assert bounds("latency.above(50us)", capture(table("latency", "histogram", [row], keys=()))) == (
+        F(1, 2),
+        F(1, 2),
+    )
+    assert bounds("latency.above(200us)", capture(table("latency", "histogram", [row], keys=()))) == (
+        0,
+        F(1, 2),
+    )
 
 
 def test_counts_sums_and_statistics():

@@ -57,7 +57,8 @@ def judge(condition: Limit, capture: Capture) -> Judgement:
     verdict = compare(found.lower, found.upper, condition.comparison, amount)
     if verdict != "inconclusive":
         return Judgement(condition, verdict, found)
-    between = () if found.lower is None and found.upper is None else ("the amount lies between the bounds",)
+    is_open = found.lower is None and found.upper is None
+    between = () if is_open and found.why else ("the amount lies between the bounds",)
     reason = "; ".join((*between, *found.why))
     return Judgement(condition, verdict, found, reason)
 
