@@ -51,6 +51,8 @@ EFFECTS: Mapping[str, Effect] = {
     "stacks-lost": "none",
     "helper-errors": "unfit",
     "first-counts-lost": "counted",
+    "map-unprinted": "unfit",
+    "target-gone": "unfit",
     "cgroups-unnamed": "keys",
     "pod-incomplete": "unfit",
     "runtime-errors": "unfit",
