@@ -100,6 +100,7 @@ MAY_IMPORT = {
     "replay": {"errors", "capture", "recipe", "host", "bpftrace", "plan", "outcome", "workload"},
     "doctor": {"errors", "recipe", "host", "bpftrace", "plan"},
     "probe_search": {"errors", "host", "bpftrace"},
+    "compare": {"errors", "capture"},
     "report": {"errors", "capture"},
     "cli": LOWER,
 }
