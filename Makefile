@@ -86,6 +86,7 @@ bench: $(VENV)/ready
 	@$(LAB)/with-tracefs $(BIN)/python -m benchmarks.budget
 	@$(BIN)/python -m benchmarks.decoding
 	@$(BIN)/python -m benchmarks.merging
+	@$(BIN)/python -m benchmarks.comparing
 
 # docs/truth.md: what each recipe says of a known load, and what another mechanism says of it.
 truth: $(VENV)/ready $(VENV)/guest

@@ -21,7 +21,7 @@ Number = TypeVar("Number", int, float)
 MOST_ENUMERATED = 200_000
 """With more arrangements than that a sample of them is drawn."""
 
-SAMPLED = 19_999
+SAMPLED = 9_999
 """How many are drawn: with the observed one that is a round number."""
 
 _SEED = 20_000

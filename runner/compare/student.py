@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 _TINY = 1e-300
@@ -18,6 +19,7 @@ def t_cdf(value: float, freedom: float) -> float:
     return 1 - tail if value > 0 else tail
 
 
+@functools.lru_cache(maxsize=4096)
 def t_quantile(probability: float, freedom: float) -> float:
     """Return the value below which a t variable lies with this probability (0 to 1, exclusive)."""
     if probability < 0.5:

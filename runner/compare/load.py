@@ -1,0 +1,47 @@
+"""Whether both sides did the same work: without the same load there is nothing to compare."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TYPE_CHECKING, ClassVar
+
+from runner.capture.percent import in_percent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LARGEST_RATIO = 1.10
+"""Of the greater load over the smaller one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loads:
+    """What each side did, per second.
+
+    :param before: Of each run, and `after` likewise: units of work, or events, per second.
+    :param unit: What was counted.
+    """
+
+    ANEW: ClassVar[str] = "record both sides again under one load"
+
+    before: Sequence[float]
+    after: Sequence[float]
+    unit: str = "events"
+
+    @property
+    def differ(self) -> bool:
+        """Whether the mean of one side is more than 10 % above the other's."""
+        least, most = sorted((fmean(self.before), fmean(self.after)))
+        return most > least * LARGEST_RATIO
+
+    def in_words(self) -> str:
+        """Return both as people read them."""
+        before, after = fmean(self.before), fmean(self.after)
+        change = "" if before == 0 else f" ({'+' if after > before else '-'}{_change(before, after)})"
+        return f"{before:,.4g} {self.unit} per second before, {after:,.4g} after{change}"
+
+
+def _change(before: float, after: float) -> str:
+    return in_percent(math.fabs(after / before - 1))
