@@ -109,8 +109,13 @@ def judge_bounds(
     :param least: The least share of each run, and `most` the greatest.
     """
     one, other = judge(least, question, loads), judge(most, question, loads)
+    if one.word == other.word == "inconclusive":
+        return other
     if one.word == other.word:
-        return other if one.word == "inconclusive" else max(one, other, key=_deciding_p)
+        found = max(one, other, key=_deciding_p)
+        end = "upper" if found is one else "lower"
+        where = f"of events above the {end} end of the threshold's bucket; above its other end"
+        return replace(found, reason=f"{found.reason}, {where} it is {one.word} too")
     return replace(
         other,
         word="inconclusive",
@@ -155,7 +160,7 @@ def _too_few(
         how = f" in {len(sizes)} blocks" if in_blocks else ""
         reason = f"{before} runs before and {after} after{how} cannot carry a decision: "
         reason += (
-            f"whatever they say, p is {test.least:.2g} or more"
+            f"whatever they say, p is {test.least:.2g} or more, and {alpha:.2g} is asked for"
             if test.least > alpha
             else f"it takes {runs} of each side{' in 3 blocks' if in_blocks else ''}"
         )
