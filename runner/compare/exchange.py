@@ -11,10 +11,12 @@ import functools
 import itertools
 import math
 import random
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Sequence
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
 Number = TypeVar("Number", int, float)
 
@@ -84,17 +86,18 @@ def _enumerated(
 def _sampled(
     before: Sequence[Number], after: Sequence[Number], sizes: tuple[tuple[int, int], ...]
 ) -> Iterator[tuple[Number, Number, int]]:
-    return (
-        (sum([after[place] for place in left]), sum([before[place] for place in entered]), len(left))
-        for left, entered in _sample(sizes)
-    )
+    return ((sum(leave(after)), sum(enter(before)), count) for leave, enter, count in _sample(sizes))
+
+
+Picker = Callable[[Sequence[Any]], Sequence[Any]]
+"""Takes the values of all runs of a side and returns those of some."""
 
 
 @functools.lru_cache(maxsize=4)
-def _sample(sizes: tuple[tuple[int, int], ...]) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """Return places of runs that leave and that enter, counted through all blocks; drawn with replacement."""
+def _sample(sizes: tuple[tuple[int, int], ...]) -> list[tuple[Picker, Picker, int]]:
+    """Return who picks the runs that leave and those that enter, and how many; drawn with replacement."""
     chance = random.Random(_SEED)  # noqa: S311
-    drawn: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
+    drawn: list[tuple[Picker, Picker, int]] = []
     for _ in range(SAMPLED):
         left: list[int] = []
         entered: list[int] = []
@@ -106,5 +109,10 @@ def _sample(sizes: tuple[tuple[int, int], ...]) -> list[tuple[tuple[int, ...], t
             left += [first_after + place - before for place in order[after:] if place >= before]
             first_before += before
             first_after += after
-        drawn.append((tuple(left), tuple(entered)))
+        drawn.append((_picker(left), _picker(entered), len(left)))
     return drawn
+
+
+def _picker(places: Sequence[int]) -> Picker:
+    # An itemgetter of one place returns no tuple, and of none there is none.
+    return itemgetter(*places) if len(places) > 1 else lambda values: [values[place] for place in places]

@@ -113,17 +113,12 @@ def permutation_test(blocks: Sequence[Block], scale: Scale) -> PermutationTest:
         less += [math.inf] * (len(greater) - len(less))
         tolerance = size * _ROUNDING
     else:
-        greater, less = [], []
-        for left, entered, _ in found:
-            if entered > 0:
-                greater.append(left / entered)
-                less.append(left / entered)
-            else:
-                # Nothing enters: no ratio makes it as extreme, unless nothing leaves either.
-                greater.append(math.inf if left > 0 else -math.inf)
-                less.append(math.inf)
-        greater.sort()
+        pairs = [(left, entered) for left, entered, _ in found]
+        less = [left / entered if entered > 0 else math.inf for left, entered in pairs]
         less.sort()
+        # Where nothing enters no ratio makes it as extreme, unless nothing leaves either: then each does.
+        both = sum(entered <= 0 and left <= 0 for left, entered in pairs)
+        greater = [-math.inf] * both + less[: len(less) - both]
         tolerance = _ROUNDING
     sizes = [block.sizes for block in blocks]
     return PermutationTest(observed_effect(blocks, scale), greater, less, least_p(sizes), tolerance)
