@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from runner.compare.multiplicity import holm
 from runner.compare.verdict import judge
 
 if TYPE_CHECKING:
@@ -27,12 +28,14 @@ def judge_primaries(
     :param outcomes: All of one alpha.
     """
     first = [judge(blocks, question, loads) for blocks, question in outcomes]
-    order = sorted(range(len(first)), key=lambda place: min(first[place].p_beyond, first[place].p_same))
+    values = [min(verdict.p_beyond, verdict.p_same) for verdict in first]
+    order = sorted(range(len(values)), key=values.__getitem__)
+    decided = sum(
+        adjusted <= question.alpha for adjusted, (_, question) in zip(holm(values), outcomes, strict=True)
+    )
     verdicts = dict(enumerate(first))
-    tested = len(outcomes)
-    for place in order:
+    for rank, place in enumerate(order):
         blocks, question = outcomes[place]
-        verdicts[place] = judge(blocks, replace(question, alpha=question.alpha / tested), loads)
-        if verdicts[place].word != "inconclusive":
-            tested -= 1
+        level = question.alpha / (len(outcomes) - min(rank, decided))
+        verdicts[place] = judge(blocks, replace(question, alpha=level), loads)
     return [verdicts[place] for place in range(len(first))]
