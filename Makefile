@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LAB := tests/laboratory
 
-.PHONY: help demo test test-unit test-kernel test-guest reliability bench lint format clean recordings corpus fuzz truth
+.PHONY: help demo test test-unit test-kernel test-guest reliability bench lint format clean recordings corpus fuzz truth truth-compare
 
 help:
 	@echo "make demo       a laboratory with packet loss, and the recipe that finds whose packets are lost"
@@ -98,6 +98,10 @@ truth: $(VENV)/ready $(VENV)/guest
 	@EBPF_RECIPE_KERNEL_TESTS=1 EBPF_RECIPE_TRUTH=build/truth-of-guest.json $(BIN)/python -m tests.laboratory.guest
 	@EBPF_RECIPE_KERNEL_TESTS=1 EBPF_RECIPE_TRUTH=docs/truth.md EBPF_RECIPE_TRUTH_OF_GUEST=build/truth-of-guest.json \
 		$(LAB)/with-tracefs $(BIN)/python -m pytest tests/kernel -k truth
+
+# docs/compare.md: what comparisons say of simulated runs, where nothing changed and where something did.
+truth-compare: $(VENV)/ready
+	@$(BIN)/python -m tests.laboratory.comparisons docs/compare.md
 
 # What each bpftrace prints for the programs of tests/corpus; review the difference. BPFTRACE=path for one.
 corpus: $(VENV)/ready
