@@ -26,3 +26,13 @@ def amount(value: int, unit: str | None) -> str:
 def quantity(value: int, unit: str | None) -> str:
     """Return the same with the unit behind it."""
     return amount(value, unit) if is_time(unit) else f"{value} {unit or ''}".rstrip()
+
+
+def number(value: float, unit: str) -> str:
+    """Return a number that was made of others, a mean or a share, with its unit."""
+    if unit == "ratio":
+        return f"{100 * value:.4g}%"
+    if is_time(unit) and (isinstance(value, int) or value >= 1000):
+        return amount(round(value), unit)
+    shown = str(value) if isinstance(value, int) else f"{value:.4g}"
+    return f"{shown} {unit}".rstrip()

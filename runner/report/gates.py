@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runner.capture.evidence import EFFECTS
-from runner.report.amounts import amount, is_time
+from runner.report.amounts import number
 
 if TYPE_CHECKING:
     from runner.capture.document import GateResult, Measured
@@ -30,20 +30,11 @@ def measured_text(measured: Measured) -> str:
     if lower is None and upper is None:
         return "not known"
     if lower is None or upper is None:
-        bound = _number(upper if lower is None else lower, unit)  # type: ignore[arg-type]
+        bound = number(upper if lower is None else lower, unit)  # type: ignore[arg-type]
         return f"at most {bound}" if lower is None else f"at least {bound}"
     if lower == upper:
-        return _number(lower, unit)
-    return f"{_number(lower, unit)} to {_number(upper, unit)}"
-
-
-def _number(value: float, unit: str) -> str:
-    if unit == "ratio":
-        return f"{100 * value:.4g}%"
-    if is_time(unit) and (isinstance(value, int) or value >= 1000):
-        return amount(round(value), unit)
-    shown = str(value) if isinstance(value, int) else f"{value:.4g}"
-    return f"{shown} {unit}".rstrip()
+        return number(lower, unit)
+    return f"{number(lower, unit)} to {number(upper, unit)}"
 
 
 def effects_as_markdown() -> str:

@@ -25,12 +25,12 @@ def format_histogram(title: str, key: str, unit: str | None, row: HistogramRow) 
     :param key: The row's key as text; empty for a table without keys.
     """
     heading = f"{title}: {key}" if key else title
-    marks = [f"{name} {_span(low, high, unit)}" for name, (low, high) in _known(row)]
+    marks = [f"{name} {span(low, high, unit)}" for name, (low, high) in _known(row)]
     quantiles = f"; {', '.join(marks)}" if marks else ""
     shown = "" if is_time(unit) else f", {unit or 'value'}"
     yield Text(f"\n{heading}: {row['count']} events{shown}{quantiles}")
     most = max((bucket["count"] for bucket in row["buckets"]), default=1)
-    labels = [_span(bucket["lower"], bucket["upper"], unit) for bucket in row["buckets"]]
+    labels = [span(bucket["lower"], bucket["upper"], unit) for bucket in row["buckets"]]
     width = max(map(len, labels), default=0)
     before: Bucket | None = None
     for label, bucket in zip(labels, row["buckets"], strict=True):
@@ -48,14 +48,16 @@ def _known(row: HistogramRow) -> Iterator[tuple[str, Bounds]]:
             yield name, bounds
 
 
-def _span(lower: int | None, upper: int | None, unit: str | None) -> str:
+def span(lower: int | None, upper: int | None, unit: str | None) -> str:
+    """Return a bucket as people read it, from its inclusive bounds: `[8 ms, 10 ms)`."""
     if lower is not None and lower == upper:
-        return f"[{_short(lower, unit)}]"
-    high = "…" if upper is None else _short(upper + 1, unit)
-    return f"[{'…' if lower is None else _short(lower, unit)}, {high})"
+        return f"[{short(lower, unit)}]"
+    high = "…" if upper is None else short(upper + 1, unit)
+    return f"[{'…' if lower is None else short(lower, unit)}, {high})"
 
 
-def _short(number: int, unit: str | None) -> str:
+def short(number: int, unit: str | None) -> str:
+    """Return the edge of a bucket: a time with its own unit, else K, M … that are powers of 1024."""
     if is_time(unit):
         return amount(number, unit)
     for size, name in _UNITS:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,6 +12,7 @@ from rich.text import Text
 
 from runner.report.amounts import amount, is_time, quantity
 from runner.report.companions import format_companions
+from runner.report.console import NARROWEST, new_console, text_of
 from runner.report.events import format_events
 from runner.report.gates import gate_line
 from runner.report.histogram import format_histogram
@@ -56,13 +56,6 @@ _SUMS = ("count", "sum")
 UNATTRIBUTED = "unattributed"
 
 
-NARROWEST = 40
-"""Columns below which a table says nothing; a COLUMNS of 0 or 1 is no terminal's."""
-
-WIDEST = 1000
-"""Columns where nobody looks: what a pipe searches for is not cut in two."""
-
-
 def format_capture(capture: Capture, *, in_color: bool) -> str:
     """Return the tables of a capture, with what was run and how far it can be relied on.
 
@@ -70,7 +63,7 @@ def format_capture(capture: Capture, *, in_color: bool) -> str:
 
     :param in_color: The text goes to a terminal.
     """
-    console = _console(in_color=in_color)
+    console = new_console(in_color=in_color)
     console.print(_heading(capture), soft_wrap=True)
     totals = _totals(capture)
     for table in capture["tables"]:
@@ -79,14 +72,14 @@ def format_capture(capture: Capture, *, in_color: bool) -> str:
     if capture.get("events"):
         console.print(*_events(capture["events"]), sep="\n", soft_wrap=True)
     _print_ending(console, capture)
-    return _text_of(console)
+    return text_of(console)
 
 
 def format_ending(capture: Capture, *, in_color: bool) -> str:
     """Return what is said behind the tables of a capture: where its windows were shown, each with its own."""
-    console = _console(in_color=in_color)
+    console = new_console(in_color=in_color)
     _print_ending(console, capture)
-    return _text_of(console)
+    return text_of(console)
 
 
 def _events(events: Sequence[Event]) -> Iterator[Text]:
@@ -94,17 +87,6 @@ def _events(events: Sequence[Event]) -> Iterator[Text]:
     if len(events) > MOST_ROWS:
         yield Text(f"… {len(events) - MOST_ROWS} before these; the JSON has them", style="dim")
     yield Text(format_events(events[-MOST_ROWS:]))
-
-
-def _console(*, in_color: bool) -> Console:
-    console = Console(file=io.StringIO(), highlight=False, force_terminal=in_color or None)
-    console.width = _width(console, in_color=in_color)
-    return console
-
-
-def _text_of(console: Console) -> str:
-    assert isinstance(console.file, io.StringIO)
-    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
 
 
 def _print_ending(console: Console, capture: Capture) -> None:
@@ -126,11 +108,6 @@ def _print_ending(console: Console, capture: Capture) -> None:
         style = {"usable": "dim", "degraded": "yellow", "void": "bold red"}[capture["quality"]["grade"]]
         cure = f" ({problem['cure']})" if "cure" in problem else ""
         console.print(Text(f"{problem['code']}: {problem['detail']}{cure}", style=style))
-
-
-def _width(console: Console, *, in_color: bool) -> int:
-    """Return the columns to use: a terminal's, those that COLUMNS says, or as many as there are words for."""
-    return max(console.width, NARROWEST) if in_color or "COLUMNS" in os.environ else WIDEST
 
 
 def message_text(message: Message) -> str:
