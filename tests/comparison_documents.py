@@ -162,6 +162,28 @@ def empty(verdict="inconclusive"):
     )
 
 
+def hostile(name):
+    """A comparison that has a name of somebody else wherever one can stand."""
+    return comparison(
+        "worse",
+        reason=f"because {name}",
+        anew=name,
+        recipe={"id": name, "variant": name, "digest": name},
+        parameters={name: [name, name]},
+        load={"unit": name, "before": 1.0, "after": 1.0, "differs": True},
+        sides={"before": side(hosts=[name]), "after": side(hosts=["b", name])},
+        tables=[
+            primary("worse", name=name, key={name: name}, reason=name, anew=name, threshold=name, unit=name),
+            exploratory(
+                name, key={name: {"text": name, "base64": ""}, "n": 3, "s": [{"symbol": name}], "x": None}
+            ),
+        ],
+        problems=[problem(files=[name], detail=name), problem("unreadable", left_out=True, files=[name])],
+        gates=[gate("fail", text=name, reason=name), gate("inconclusive", text=name, reason=name)],
+        distributions=[pair(distribution([5] * 30), distribution([9] * 30), name=name, unit=name)],
+    )
+
+
 def nothing_known(row):
     """The same outcome where no number is known."""
     known = dict.fromkeys(("before", "after", "shift", "p_value"))
