@@ -88,20 +88,19 @@ def _json(findings: Sequence[Finding]) -> str:
 
 
 def _github(findings: Sequence[Finding]) -> str:
-    """Return workflow commands: a `%`, a line's end, and in properties `:` and `,` are written as numbers."""
+    from runner.report.github import workflow_command
+
     return "\n".join(
-        f"::{finding.severity} file={_property(finding.path)},line={finding.line},col={finding.column},"
-        f"title={_property(finding.rule)}::{_data(finding.text)}"
+        workflow_command(
+            finding.severity,
+            finding.text,
+            file=finding.path,
+            line=finding.line,
+            col=finding.column,
+            title=finding.rule,
+        )
         for finding in findings
     )
-
-
-def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
 
 
 _FORMS: dict[Format, Callable[[Sequence[Finding]], str]] = {
