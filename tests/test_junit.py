@@ -5,8 +5,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from runner.capture.encode import encode_capture
 from runner.report.junit import junit_of_comparison, junit_of_gates
 from tests.captures import capture, count
+from tests.command import ebpf_recipe
 from tests.comparison_documents import (
     HOSTILE,
     comparison,
@@ -217,3 +219,34 @@ def test_a_void_run_is_an_error_that_says_why():
 
 def test_no_capture_at_all_is_an_empty_document():
     assert parse(junit_of_gates([])).get("tests") == "0"
+
+
+def test_a_report_writes_its_gates_beside_the_table(tmp_path):
+    saved, xml_file = tmp_path / "drops.json", tmp_path / "gates.xml"
+    saved.write_bytes(encode_capture(capture(count("drops", {"a": 3}))))
+    done = ebpf_recipe(
+        "report",
+        str(saved),
+        "--gate",
+        "drops.total = 0",
+        "--gate",
+        "drops.total < 5",
+        "--junit",
+        str(xml_file),
+    )
+    assert done.returncode == 1
+    assert "drops: 3 packets" in done.stdout
+    assert outcomes(parse(xml_file.read_bytes())) == {
+        "run": "pass",
+        "gate drops.total = 0": "failure",
+        "gate drops.total < 5": "pass",
+    }
+
+
+def test_a_report_that_cannot_write_its_gates_says_so(tmp_path):
+    saved = tmp_path / "drops.json"
+    saved.write_bytes(encode_capture(capture(count("drops", {"a": 3}))))
+    done = ebpf_recipe("report", str(saved), "--junit", str(tmp_path / "no" / "gates.xml"))
+    assert done.returncode == 8
+    assert not done.stdout
+    assert "--junit FILE" in done.stderr

@@ -9,20 +9,24 @@ from typing import Annotated
 import typer
 
 from runner.cli.gates import Gates, InconclusiveAs
+from runner.cli.junit import Junit
 
 
 def report_capture(
     path: Annotated[Path, typer.Argument(metavar="PATH", readable=False, help="A capture; - is stdin.")],
     gate: Gates = None,
     inconclusive: InconclusiveAs = None,
+    junit: Junit = None,
 ) -> None:
     """Print a saved capture as tables."""
     from runner.capture.read import read_capture
     from runner.cli.gates import decide, exit_by_gates, parse_gates, say_gates
+    from runner.cli.junit import junit_destination, write_gates
     from runner.cli.output import print_text
     from runner.report.terminal import format_capture
 
     gates = parse_gates(gate, inconclusive)
+    destination = junit_destination(junit)
     source = Path("/dev/stdin") if str(path) == "-" else path
     capture = read_capture(source)
     if gates:
@@ -33,6 +37,7 @@ def report_capture(
             check_condition(each, shapes)
         decide(gates, capture, inconclusive)
     print_text(format_capture(capture, in_color=sys.stdout.isatty()))
+    write_gates(destination, [capture])
     if gates:
         say_gates(capture)
         exit_by_gates(capture)
