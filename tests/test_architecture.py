@@ -8,6 +8,7 @@ import pytest
 RUNNER = Path(__file__).parents[1] / "runner"
 LOWER = {"errors", "capture", "recipe", "host", "bpftrace", "workload", "plan", "run", "report", "replay"}
 LOWER |= {
+    "compare",
     "outcome",
     "events",
     "targets",

@@ -47,7 +47,7 @@ CASES = [
     ("related-unknown", RECIPE, "id: tcp-retrans", "id: tcp-retrains", "id: tcp-retrains", "there is no recipe 'tcp-retrains'"),
     ("unit-kind", RECIPE, "unit: calls", "unit: us", "unit: us", "a count has no unit us"),
     ("unit-none", RECIPE, "unit: bytes", "unit: none", "unit: none", "offsets has no unit"),
-    ("primary-statistic", RECIPE, "statistic: rate", "statistic: p99", "statistic:", "p99 is had of a histogram, seeks is a count"),
+    ("primary-statistic", RECIPE, "statistic: rate", "statistic: mean-log2", "statistic:", "mean-log2 is had of a histogram, seeks is a count"),
     ("above-pair", RECIPE, "direction: lower\n", "direction: lower\n    above_of: {table: offsets, parameter: to-fd}\n", "above_of: {table", "offsets is no histogram of times"),
     ("primary-direction", RECIPE, "better: lower", "better: higher", "better: higher", "of the output seeks it is lower"),
     ("feature-unused", TEMPLATE, ' and not has("loops")', "", "loops:", 'no template asks has("loops")'),

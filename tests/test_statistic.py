@@ -1,15 +1,14 @@
-"""From tables to the number of a run: shares, mean log2 and rates, exact where the capture is."""
+"""Numbers of histograms that are compared: means, and quantiles inside their buckets."""
 
 import math
-from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.capture.buckets import LogBuckets
-from runner.capture.rows import histogram_row, stats_row
-from runner.compare.statistic import amount, mean_log2, per_work, rate, seconds, share_above
+from runner.capture.rows import histogram_row
+from runner.compare.statistic import mean, mean_log2, quantile_inside
 from runner.errors import ValueRefused
 
 
@@ -26,47 +25,38 @@ def of_values(values, bits=2):
     return histogram_row({}, counts)
 
 
-def table(kind, rows, **more):
-    return {"name": "waits", "map": "@waits", "kind": kind, "unit": "us", "keys": [], "rows": rows, **more}
-
-
-def capture(duration):
-    return {"window": {"duration_seconds": duration}}
-
-
-def test_a_share_above_a_bucket_edge_is_exact():
-    rows = [row((0, 7, 60), (8, 15, 30), (16, 31, 9), (32, None, 1))]
-    assert share_above(rows, 16) == (Fraction(1, 10), Fraction(1, 10))
-    assert share_above(rows, 0) == (1, 1)
-    assert share_above(rows, 32) == (Fraction(1, 100), Fraction(1, 100))
-
-
-def test_a_threshold_inside_a_bucket_gives_bounds():
-    rows = [row((0, 7, 60), (8, 15, 30), (16, 31, 9), (32, None, 1))]
-    assert share_above(rows, 15) == (Fraction(10, 100), Fraction(40, 100))
-    assert share_above(rows, 17) == (Fraction(1, 100), Fraction(10, 100))
-    assert share_above(rows, 33) == (0, Fraction(1, 100))
-    assert share_above([row((None, -1, 1), (0, 0, 1))], -5) == (Fraction(1, 2), 1)
-
-
-def test_what_the_program_counted_above_the_threshold_is_exact():
-    rows = [row((0, 7, 60), (8, 15, 40)), row((8, 15, 100))]
-    assert share_above(rows, 10, slow=33) == (Fraction(33, 200), Fraction(33, 200))
-    assert share_above(rows, 10, slow=0) == (0, 0)
-    with pytest.raises(ValueRefused, match="201 of 200 events cannot lie above 10"):
-        share_above(rows, 10, slow=201)
-
-
-def test_without_events_there_is_no_share_and_no_mean():
-    assert share_above([], 10) is None
-    assert share_above([row()], 10, slow=0) is None
+def test_without_events_there_is_no_number():
     assert mean_log2([row()]) is None
+    assert mean([]) is None
+    assert quantile_inside([], 990) is None
 
 
-@given(st.lists(st.integers(0, 2**40), min_size=1, max_size=40), st.integers(0, 2**40))
-def test_bounds_hold_the_share_of_the_events_themselves(values, threshold):
-    least, most = share_above([of_values(values)], threshold)
-    assert least <= Fraction(sum(value >= threshold for value in values), len(values)) <= most
+@given(st.lists(st.integers(8, 2**40), min_size=1, max_size=40))
+def test_the_mean_is_within_half_a_bucket_of_that_of_the_events(values):
+    found = mean(of_values(values)["buckets"])
+    assert abs(found / (sum(values) / len(values) + 0.5) - 1) <= 1 / 8
+
+
+@given(st.lists(st.integers(8, 2**40), min_size=20, max_size=60))
+def test_a_quantile_lies_in_the_bucket_of_its_event(values):
+    buckets = of_values(values)["buckets"]
+    found = quantile_inside(buckets, 500)
+    middle = sorted(values)[math.ceil(len(values) / 2) - 1]
+    (bucket,) = [each for each in buckets if each["lower"] <= middle <= each["upper"]]
+    assert bucket["lower"] <= found <= bucket["upper"] + 1
+
+
+def test_a_quantile_moves_with_the_events_of_its_bucket():
+    less, more = (row((8, 15, 990 - many), (16, 31, many))["buckets"] for many in (20, 400))
+    assert 8 <= quantile_inside(less, 500) < quantile_inside(more, 500) <= 16
+    assert quantile_inside(row((-10, -1, 100), (0, 9, 100))["buckets"], 500) == 0
+
+
+def test_few_events_and_open_buckets_have_no_quantile():
+    assert quantile_inside(row((8, 15, 900))["buckets"], 990) is None
+    assert quantile_inside(row((8, 15, 1000))["buckets"], 990) is not None
+    assert quantile_inside(row((8, 15, 900), (16, None, 100))["buckets"], 950) is None
+    assert mean(row((8, 15, 900), (16, None, 100))["buckets"]) is None
 
 
 @given(st.lists(st.integers(8, 2**40), min_size=1, max_size=40), st.integers(0, 5))
@@ -94,31 +84,3 @@ def test_what_has_no_logarithm_is_refused(bucket):
     with pytest.raises(ValueRefused, match="has no logarithm") as refused:
         mean_log2([row((*bucket, 3))])
     assert "share above a threshold" in refused.value.hint
-
-
-def test_a_rate_is_per_second_of_the_tables_own_window():
-    counted = table("count", [{"key": {}, "value": 30}, {"key": {}, "value": 12}])
-    assert rate(capture(10.5), counted, counted["rows"]) == 4
-    assert rate(capture(10.5), counted, counted["rows"][1:]) == Fraction(12, 1) / Fraction(10.5)
-    own = {**counted, "since": "2026-01-01T00:00:59.500000Z", "until": "2026-01-01T00:01:03.500000Z"}
-    assert seconds(capture(10.5), own) == 4
-    assert rate(capture(10.5), own, own["rows"]) == Fraction(21, 2)
-
-
-@pytest.mark.parametrize("duration", [None, 0.0])
-def test_without_a_duration_there_is_no_rate(duration):
-    counted = table("count", [{"key": {}, "value": 30}])
-    assert rate(capture(duration), counted, counted["rows"]) is None
-
-
-def test_statistics_and_histograms_count_their_events():
-    assert amount(table("stats", []), [stats_row({}, 7, 900)]) == 7
-    assert amount(table("histogram", []), [row((0, 7, 60), (8, 15, 40))]) == 100
-    assert per_work(table("sum", []), [{"key": {}, "value": 900}], 12) == 75
-    assert per_work(table("sum", []), [], 0) is None
-
-
-@pytest.mark.parametrize("kind", ["min", "max", "avg", "value", "time-series"])
-def test_what_does_not_add_up_has_no_rate(kind):
-    with pytest.raises(ValueRefused, match=f"waits is of kind {kind}"):
-        amount(table(kind, []), [])

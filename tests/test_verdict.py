@@ -2,6 +2,7 @@
 
 import math
 import random
+import re
 from fractions import Fraction
 
 import numpy as np
@@ -16,7 +17,7 @@ from runner.compare.margin import Margin
 from runner.compare.one_run import judge_windows
 from runner.compare.permutation import Block, permutation_test
 from runner.compare.planning import can_decide, least_runs, runs_to_decide
-from runner.compare.primaries import judge_primaries
+from runner.compare.primaries import Asked, judge_primaries, together
 from runner.compare.verdict import Question, judge, judge_bounds
 
 STEADY = (100.0, 100.5, 99.5, 100.2, 99.8)
@@ -280,16 +281,36 @@ def test_normal_runs_decide_much_as_welch_does():
     assert sum(apart) / len(apart) < 0.015
 
 
+def asked(blocks, question):
+    return Asked(blocks, blocks, question)
+
+
+@pytest.mark.parametrize(
+    ("words", "word"),
+    [
+        (["same", "worse"], "worse"),
+        (["inconclusive", "worse"], "worse"),
+        (["better", "worse"], "changed"),
+        (["better", "same"], "better"),
+        (["changed", "better"], "changed"),
+        (["same", "same"], "same"),
+        (["same", "inconclusive"], "inconclusive"),
+    ],
+)
+def test_several_primaries_give_one_verdict(words, word):
+    assert together(words) == word
+
+
 def test_holm_asks_more_of_several_primaries():
-    clear = ([Block(STEADY, times(1.5))], LOWER)
-    assert judge(*clear).word == "worse"
+    clear = asked([Block(STEADY, times(1.5))], LOWER)
+    assert clear.verdict(None, LOWER.alpha).word == "worse"
     two = judge_primaries([clear, clear])
     assert [each.word for each in two] == ["inconclusive"] * 2
     assert "p is 0.0079 or more, and 0.005 is asked for" in two[0].reason
     assert "6 new runs of each side" in two[0].anew
     six = (*STEADY, 100.1)
-    clear = ([Block(six, times(1.5, six))], LOWER)
-    unclear = ([Block(six, (90.0, 105.0, 120.0, 100.0, 101.0, 99.0))], LOWER)
+    clear = asked([Block(six, times(1.5, six))], LOWER)
+    unclear = asked([Block(six, (90.0, 105.0, 120.0, 100.0, 101.0, 99.0))], LOWER)
     assert [each.word for each in judge_primaries([unclear, clear])] == ["inconclusive", "worse"]
     assert [each.word for each in judge_primaries([clear])] == ["worse"]
     assert judge_primaries([]) == []
@@ -302,12 +323,10 @@ def test_the_second_of_two_primaries_is_judged_at_the_whole_level():
     question = Question("lower", Margin.amount(0))
     alone = judge([Block(six, partly)], question)
     assert 0.005 < alone.p_beyond <= 0.01
-    clear = ([Block(seven, times(2, seven))], question)
-    assert [each.word for each in judge_primaries([([Block(six, partly)], question), clear])] == [
-        "worse",
-        "worse",
-    ]
-    twice = judge_primaries([([Block(six, partly)], question)] * 2)
+    near = asked([Block(six, partly)], question)
+    clear = asked([Block(seven, times(2, seven))], question)
+    assert [each.word for each in judge_primaries([near, clear])] == ["worse", "worse"]
+    twice = judge_primaries([near] * 2)
     assert [each.word for each in twice] == ["inconclusive"] * 2
 
 
@@ -320,11 +339,13 @@ def test_a_threshold_inside_a_bucket_needs_both_ends_to_agree():
     low, high = (0.010, 0.011, 0.012, 0.010, 0.011), (0.030, 0.031, 0.032, 0.030, 0.031)
     both = judge_bounds(*blocks_of((low, high), (high, times(3, high))), question)
     assert both.word == "worse"
-    assert both.reason.endswith("end of the threshold's bucket; above its other end it is worse too")
+    assert re.search(
+        "by the (lower|upper) bounds of the runs; by the (upper|lower) ones it is so too$", both.reason
+    )
     assert both.effect in (pytest.approx(0.02, abs=1e-3), pytest.approx(0.0616, abs=1e-3))
     one = judge_bounds(*blocks_of((low, low), (low, high)), question)
     assert one.word == "inconclusive"
-    assert "above whose upper end it is same and above whose lower end worse" in one.reason
+    assert "by the lower ones it is same, by the upper worse" in one.reason
     none = judge_bounds(*blocks_of((low, low[:1]), (low, high[:1])), question)
     assert none.word == "inconclusive"
     assert "cannot carry" in none.reason

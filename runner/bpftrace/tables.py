@@ -108,6 +108,8 @@ def decode_tables(
         if declaration.above_of is not None:
             of, parameter = declaration.above_of
             table["above_of"] = {"table": of, "parameter": parameter}
+        if declaration.better is not None:
+            table["better"] = declaration.better
         tables.append(table)
         problems += _cuts(declaration, groups, context.names)
     problems += _overflows(declarations, tables, cells_of, messages, context)

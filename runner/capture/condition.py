@@ -23,7 +23,7 @@ ABOVE = "above"
 
 _SPACE = re.compile(r"\s*")
 _TABLE = re.compile(r"[A-Za-z0-9_@-]+")
-_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]*(?:-[A-Za-z0-9_]+)*")
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _BARE = re.compile(r"[^\s,{}\"*\\]+")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"', re.DOTALL)
@@ -143,6 +143,17 @@ def parse_condition(text: str, *, what: str = "gate") -> Condition:
     return _Parser(text, what).condition()
 
 
+def parse_subject(text: str, *, what: str) -> Subject:
+    """Parse a statistic of a table that stands alone: `latency{comm=nginx}.above(10ms)`.
+
+    :raises NotParsed: It is none.
+    """
+    parser = _Parser(text, what)
+    subject = parser.subject()
+    parser.end()
+    return subject
+
+
 def parse_amount(text: str) -> Amount:
     """Parse an amount that stands alone, as the value of a parameter does.
 
@@ -172,7 +183,7 @@ class _Parser:
         self._at = 0
 
     def condition(self) -> Condition:
-        subject = self._subject()
+        subject = self.subject()
         column = self._column()
         if self._take(_NOT_WORSE) is not None:
             amount = self.amount()
@@ -205,7 +216,7 @@ class _Parser:
         if self._at < len(self._text):
             raise self._refusal(f"nothing is to follow here: {self._shown(column)}", column)
 
-    def _subject(self) -> Subject:
+    def subject(self) -> Subject:
         column = self._column()
         table = self._take(_TABLE)
         if table is None:

@@ -83,10 +83,17 @@ def amount_in(amount: Amount, unit: str | None, *, is_rate: bool) -> Fraction | 
     return number if number is None else number / SECONDS_PER.get(amount.per, 1)
 
 
-def check_condition(condition: Condition, shapes: Iterable[TableShape], *, what: str = "gate") -> None:
+def check_condition(
+    condition: Condition,
+    shapes: Iterable[TableShape],
+    *,
+    what: str = "gate",
+    there_is: Mapping[Kind, tuple[str, ...]] = STATISTICS,
+) -> None:
     """Refuse a condition on what does not exist, or in a unit that its table does not have.
 
     :param what: What it is called in messages.
+    :param there_is: The statistics that can be had of a table of each kind.
     :raises ValueRefused: Naming the place, and what there is instead.
     """
     subject = condition.subject
@@ -95,7 +102,7 @@ def check_condition(condition: Condition, shapes: Iterable[TableShape], *, what:
     if shape is None:
         why = f"there is no table {subject.table!r}{_near(subject.table, known)}"
         raise _refusal(condition, subject.column, why, what, f"tables: {', '.join(known) or 'none'}")
-    statistics = STATISTICS[shape.kind]
+    statistics = there_is[shape.kind]
     if subject.statistic not in statistics:
         article = "an" if shape.kind == "avg" else "a"
         why = f"{shape.name} is {article} {shape.kind} and has no {subject.statistic}"

@@ -28,6 +28,8 @@ Unit = Literal[
     "bytes", "pages", "sectors", "ratio", "processes", "connections", "periods", "rules", "none",
 ]  # fmt: skip
 
+Better = Literal["lower", "higher"]
+
 COMM_BYTES = 16
 """TASK_COMM_LEN of include/linux/sched.h: 15 bytes of name and a NUL."""
 
@@ -124,6 +126,8 @@ class TableDeclaration:
     """This table counts events that the named one misses, for the kernel did not run the program then."""
     above_of: tuple[str, str] | None = None
     """This table counts what of the named one is as large as the value of the named parameter, or larger."""
+    better: Better | None = None
+    """Which way its numbers are better; None where neither is."""
     unsigned: bool = False
     buckets: Buckets | None = None
     interval_ns: int | None = None

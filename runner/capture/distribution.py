@@ -32,14 +32,14 @@ def share_above(
 ) -> Measure:
     """Return the share of events that are as large as the threshold: counted, or what the buckets tell."""
     count = sum(row["count"] for row in selection.rows)
-    counted = _counted_above(subject, threshold, capture, table)
+    counted = counted_above(subject, threshold, capture, table)
     why = doubt.why
     if counted is not None:
         certain, possible = counted, 0
     else:
         limit = in_unit(threshold.number, threshold.unit, table["unit"])
         assert limit is not None
-        certain, possible = _above(
+        certain, possible = count_above(
             (bucket for row in selection.rows for bucket in row["buckets"]),
             limit,
             is_cut=is_time(table["unit"]),
@@ -54,7 +54,7 @@ def share_above(
     return Measure(least, most, "ratio", why)
 
 
-def _counted_above(subject: Subject, threshold: Amount, capture: Capture, table: Table) -> int | None:
+def counted_above(subject: Subject, threshold: Amount, capture: Capture, table: Table) -> int | None:
     """Return how many events the program counted at the threshold and above; None where it did not."""
     for other in capture["tables"]:
         pair = other.get("above_of")
@@ -74,7 +74,7 @@ def _counted_above(subject: Subject, threshold: Amount, capture: Capture, table:
     return None
 
 
-def _above(buckets: Iterable[Bucket], limit: Fraction, *, is_cut: bool) -> tuple[int, int]:
+def count_above(buckets: Iterable[Bucket], limit: Fraction, *, is_cut: bool) -> tuple[int, int]:
     """Return how many events are certainly as large as a limit, and of how many more that is not known.
 
     :param is_cut: What is below one unit was cut off: 10 stands for all that is less than 11.

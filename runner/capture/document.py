@@ -9,7 +9,7 @@ from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
-from runner.capture.declaration import KeyType, Kind, Unit
+from runner.capture.declaration import Better, KeyType, Kind, Unit
 
 Grade = Literal["usable", "degraded", "void"]
 EndedBy = Literal["duration", "workload", "interrupt", "limit", "crash", "script", "target", "budget"]
@@ -153,6 +153,8 @@ class Table(TypedDict):
     """This table counts events that the named one misses, for the kernel did not run the program then."""
     above_of: NotRequired[AbovePair]
     """This table counts what of the named one is as large as the parameter's value, or larger."""
+    better: NotRequired[Better]
+    """Which way its numbers are better, where the recipe says so."""
     keys: list[KeyColumn]
     rows: list[ScalarRow] | list[StatsRow] | list[HistogramRow] | list[TimeSeriesRow]
 
@@ -162,7 +164,7 @@ class Primary(TypedDict):
 
     table: str
     statistic: str
-    better: Literal["lower", "higher"]
+    better: Better
 
 
 class RecipeReference(TypedDict):
@@ -229,11 +231,20 @@ class Host(TypedDict):
     boot_id: str | None
 
 
+class Work(TypedDict):
+    """What the command says that it did."""
+
+    count: int
+    unit: str | None
+    """Of one of it: `requests`."""
+
+
 class Workload(TypedDict):
     """The command that the run lasted for; a negative code is the signal that ended it."""
 
     argv: list[str | TextBytes]
     exit_code: int | None
+    work: NotRequired[Work]
 
 
 class Window(TypedDict):

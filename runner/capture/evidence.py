@@ -97,7 +97,7 @@ def why_unfit(capture: Capture, *, has_keys: bool) -> str | None:
 
     :param has_keys: The condition names keys.
     """
-    window, quality = capture["window"], capture["quality"]
+    window = capture["window"]
     if window["ended_by"] in _CUT_SHORT:
         return _CUT_SHORT[window["ended_by"]]
     workload = window.get("workload")
@@ -106,13 +106,16 @@ def why_unfit(capture: Capture, *, has_keys: bool) -> str | None:
     # A window among others has no end of its own: the next one goes on.
     if window["ended_by"] is None and "index" not in window:
         return "it is not known what ended the window"
-    for problem in quality["problems"]:
+    return why_no_measurement(capture, has_keys=has_keys)
+
+
+def why_no_measurement(capture: Capture, *, has_keys: bool) -> str | None:
+    """Return why a capture's numbers are none, whatever ended its window; None where they are."""
+    for problem in capture["quality"]["problems"]:
         effect = _effect(problem["code"])
         if effect == "unfit" or (effect == "keys" and has_keys):
             return f"{problem['code']}: {problem['detail']}"
-    if quality["grade"] == "void":
-        return "the capture is void"
-    return None
+    return "the capture is void" if capture["quality"]["grade"] == "void" else None
 
 
 def doubt_of(capture: Capture, *, has_room: bool) -> Doubt:

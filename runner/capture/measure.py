@@ -118,7 +118,7 @@ def _amount(
 
 
 def _per_second(amount: _Amount, unit: str, capture: Capture, table: Table) -> Measure | Unmeasured:
-    seconds = _seconds(capture, table)
+    seconds = seconds_of(capture, table)
     if seconds is None:
         return Unmeasured("it is not known how long the window was")
     lower = None if amount.lower is None else amount.lower / seconds
@@ -152,8 +152,8 @@ def _mean_of_stats(rows: Sequence[Any], unit: str, doubt: Doubt) -> Measure | Un
     return Measure(mean, mean, unit)
 
 
-def _seconds(capture: Capture, table: Table) -> Fraction | None:
-    """Return how long a table counted: of windows each has its own time."""
+def seconds_of(capture: Capture, table: Table) -> Fraction | None:
+    """Return how long a table counted, in seconds: of windows each has its own time; None where not known."""
     if "since" in table and "until" in table:
         since, until = (datetime.fromisoformat(table[name]) for name in ("since", "until"))
         seconds = Fraction(math.floor((until - since).total_seconds() * 1_000_000), 1_000_000)

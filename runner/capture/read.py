@@ -26,28 +26,86 @@ _FIELDS: dict[Kind, frozenset[str]] = {
 
 _CAPTURE = TypeAdapter(Capture)
 
+_SCHEMA = "ebpf-recipe/capture/v"
+
 
 def read_capture(path: Path) -> Capture:
     """Read one capture. Fields that this release does not know are left out.
 
     :raises NotUnderstood: The file is not a capture of version 1.
     """
+    raw = _read(path)
     try:
-        capture = _CAPTURE.validate_python(orjson.loads(read_whole(path)))
-    except OSError as error:
-        raise NotUnderstood(f"{path}: {error.strerror}") from error
+        found = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise NotUnderstood(f"{path}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from error
+    return _checked(found, str(path))
+
+
+def read_captures(path: Path) -> list[Capture]:
+    """Read what one file holds: a capture, an array of them, or one on each line.
+
+    :raises NotUnderstood: Something in it is not a capture of version 1.
+    """
+    raw = _read(path)
+    try:
+        found = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        found = _lines(raw)
+        if found is None:
+            raise NotUnderstood(f"{path}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from error
+    if not isinstance(found, list):
+        return [_checked(found, str(path))]
+    return [_checked(each, f"{path}: capture {place}") for place, each in enumerate(found, 1)]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return read_whole(path)
+    except OSError as error:
+        raise NotUnderstood(f"{path}: {error.strerror}") from error
+
+
+def _lines(raw: bytes) -> list[Any] | None:
+    """Return the captures of a file of lines, without the events between them; None where it is none."""
+    lines = raw.splitlines()
+    if len(lines) < 2:
+        return None
+    try:
+        found = [orjson.loads(line) for line in lines if line.strip()]
+    except orjson.JSONDecodeError:
+        return None
+    return [each for each in found if not _is_event(each)]
+
+
+def _is_event(found: Any) -> bool:
+    return isinstance(found, dict) and str(found.get("schema")).startswith("ebpf-recipe/event/")
+
+
+def _checked(found: Any, where: str) -> Capture:
+    """Return a capture whose types and tables are held against what they say.
+
+    :param where: The file, and which capture in it.
+    :raises NotUnderstood: It is none.
+    """
+    schema = found.get("schema") if isinstance(found, dict) else None
+    if isinstance(schema, str) and schema.startswith(_SCHEMA) and schema != f"{_SCHEMA}1":
+        raise NotUnderstood(
+            f"{where}: {schema} is newer than what this release reads ({_SCHEMA}1)",
+            hint="a newer ebpf-recipe reads it",
+        )
+    try:
+        capture = _CAPTURE.validate_python(found)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise NotUnderstood(f"{path} is not a capture: {where}: {first['msg']}") from error
+        place = ".".join(str(part) for part in first["loc"])
+        raise NotUnderstood(f"{where} is not a capture: {place}: {first['msg']}") from error
     for table in capture["tables"]:
-        _check(table, path)
-    for place, event in enumerate(capture["events"]):
+        _check(table, where)
+    for number, event in enumerate(capture["events"]):
         for name, value in event["fields"].items():
             if not all(_is_plain(each) for each in (value if isinstance(value, list) else [value])):
-                raise NotUnderstood(f"{path} is not a capture: events.{place}.{name}: no value of a field")
+                raise NotUnderstood(f"{where} is not a capture: events.{number}.{name}: no value of a field")
     return capture
 
 
@@ -60,17 +118,26 @@ def _is_plain(value: Any) -> bool:
 
 def _is_histogram(row: Any) -> bool:
     """Whether buckets have bounds and counts, and each quantile is a pair of bounds or not known."""
-    bounds = [[bucket.get("lower", ""), bucket.get("upper", "")] for bucket in row["buckets"]]
-    bounds += [pair for pair in row["quantiles"].values() if pair is not None]
-    counts = [row["count"], *(bucket.get("count") for bucket in row["buckets"])]
-    return (
-        all(isinstance(pair, list) and len(pair) == 2 for pair in bounds)
-        and all(each is None or type(each) is int for pair in bounds for each in pair)
-        and all(type(count) is int for count in counts)
+    for bucket in row["buckets"]:
+        lower, upper = bucket.get("lower", ""), bucket.get("upper", "")
+        if not (
+            (type(lower) is int or lower is None)
+            and (type(upper) is int or upper is None)
+            and type(bucket.get("count")) is int
+        ):
+            return False
+    return type(row["count"]) is int and all(
+        pair is None
+        or (
+            isinstance(pair, list)
+            and len(pair) == 2
+            and all(each is None or type(each) is int for each in pair)
+        )
+        for pair in row["quantiles"].values()
     )
 
 
-def _check(table: Table, path: Path) -> None:
+def _check(table: Table, where: str) -> None:
     """Refuse a table whose rows are not what the table itself says: the types cannot say that.
 
     :raises NotUnderstood: Naming the table and the row.
@@ -89,4 +156,4 @@ def _check(table: Table, path: Path) -> None:
             problem = f"{value!r} is not a whole number"
         else:
             continue
-        raise NotUnderstood(f"{path} is not a capture: table {table['name']}, row {place}: {problem}")
+        raise NotUnderstood(f"{where} is not a capture: table {table['name']}, row {place}: {problem}")

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from runner import __version__
+from runner.cli.compare import CompareCommand, compare_captures
 from runner.cli.decode import decode_output
 from runner.cli.doctor import examine_host
 from runner.cli.lint import lint_recipes
@@ -68,6 +69,7 @@ app.add_typer(
         subcommand_metavar="RECIPE [OPTIONS]",
     )
 )
+app.command("compare", cls=CompareCommand, options_metavar="--with AFTER... [OPTIONS]")(compare_captures)
 app.command("decode")(decode_output)
 app.command("doctor")(examine_host)
 app.command("probes")(find_probes)

@@ -12,6 +12,7 @@ class Document(StrEnum):
     """The documents that have a schema."""
 
     CAPTURE = "capture"
+    COMPARISON = "comparison"
     DOCTOR = "doctor"
     RECIPE = "recipe"
 
@@ -27,6 +28,8 @@ def print_schema(
     match document:
         case Document.CAPTURE:
             from runner.capture.schema import capture_schema as schema
+        case Document.COMPARISON:
+            from runner.compare.encode import comparison_schema as schema
         case Document.DOCTOR:
             from runner.doctor.document import doctor_schema as schema
         case Document.RECIPE:

@@ -85,6 +85,8 @@ class Design(TypedDict):
     blocks: int
     alpha: float
     can_decide: bool
+    interleaved: bool | None
+    """Runs of both sides took turns; null where it is not known when they were."""
 
 
 class Load(TypedDict):
@@ -137,7 +139,8 @@ class Row(TypedDict):
     p_beyond: NotRequired[float]
     p_same: NotRequired[float]
     shown: NotRequired[dict[str, str]]
-    """Of primary rows, in words: `before`, `after`, `shift`, `interval`, `margin`."""
+    """In words: `before` and `after`, of primary rows also `shift`, `interval`, `margin`. Of a mean log2 the
+    first two are geometric means, in the unit of the table."""
     reason: NotRequired[str]
     anew: NotRequired[str | None]
     """What to record, where it is inconclusive."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from runner.capture.percent import in_percent
+from runner.errors import ValueRefused
 
 if TYPE_CHECKING:
     from runner.compare.permutation import Scale
@@ -102,3 +104,20 @@ def _size(measure: Measure, size: float) -> str:
     if measure == "share":
         return f"{in_percent(round(size, 8)).removesuffix('%')} percentage points"
     return f"{size:.4g}"
+
+
+_WRITTEN = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)(%|pp)")
+
+
+def parse_margin(text: str) -> Margin:
+    """Return the margin that is written as 10% or, of shares, as 0.5pp (percentage points).
+
+    :raises ValueRefused: It is neither, or not between none and all.
+    """
+    found = _WRITTEN.fullmatch(text.strip())
+    size = float(found[1]) / 100 if found is not None else 0.0
+    if found is None or not 0 < size < 1:
+        raise ValueRefused(
+            f"--margin {text!r} is no margin", hint="--margin 10%, or of a share --margin 0.5pp"
+        )
+    return Margin.share(size) if found[2] == "pp" else Margin.ratio(size)

@@ -1,41 +1,67 @@
-"""Verdicts on several outcomes that are declared primary, none of which may be false by their number."""
+"""Verdicts on the outcomes that are declared primary, none of which may be false by their number."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from runner.compare.multiplicity import holm
-from runner.compare.verdict import judge
+from runner.compare.verdict import judge, judge_bounds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runner.compare.load import Loads
     from runner.compare.permutation import Block
-    from runner.compare.verdict import Question, Verdict
+    from runner.compare.verdict import Question, Verdict, Word
 
 
-def judge_primaries(
-    outcomes: Sequence[tuple[Sequence[Block], Question]], loads: Loads | None = None
-) -> list[Verdict]:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One outcome and what is asked of it.
+
+    :param least: The least that each run says, by block; `most` the greatest.
+    """
+
+    least: Sequence[Block]
+    most: Sequence[Block]
+    question: Question
+
+    def verdict(self, loads: Loads | None, alpha: float) -> Verdict:
+        """Return what is said of it at a level."""
+        question = replace(self.question, alpha=alpha)
+        if self.least == self.most:
+            return judge(self.least, question, loads)
+        return judge_bounds(self.least, self.most, question, loads)
+
+
+def judge_primaries(asked: Sequence[Asked], loads: Loads | None = None) -> list[Verdict]:
     """Return the verdicts, in the order of the outcomes, by Holm's procedure.
 
     The outcome that is clearest is judged at alpha over their number, the next one at alpha over one
     less, and so on until one is undecided; it and all that follow are judged at the level where that
     happened.
 
-    :param outcomes: All of one alpha.
+    :param asked: All of one alpha.
     """
-    first = [judge(blocks, question, loads) for blocks, question in outcomes]
+    first = [each.verdict(loads, each.question.alpha) for each in asked]
     values = [min(verdict.p_beyond, verdict.p_same) for verdict in first]
     order = sorted(range(len(values)), key=values.__getitem__)
-    decided = sum(
-        adjusted <= question.alpha for adjusted, (_, question) in zip(holm(values), outcomes, strict=True)
-    )
+    decided = sum(adjusted <= each.question.alpha for adjusted, each in zip(holm(values), asked, strict=True))
     verdicts = dict(enumerate(first))
     for rank, place in enumerate(order):
-        blocks, question = outcomes[place]
-        level = question.alpha / (len(outcomes) - min(rank, decided))
-        verdicts[place] = judge(blocks, replace(question, alpha=level), loads)
+        each = asked[place]
+        level = each.question.alpha / (len(asked) - min(rank, decided))
+        verdicts[place] = each.verdict(loads, level)
     return [verdicts[place] for place in range(len(first))]
+
+
+def together(words: Sequence[Word]) -> Word:
+    """Return the verdict on all outcomes: what one says and no other contradicts."""
+    found = set(words)
+    if {"better", "worse"} <= found:
+        return "changed"
+    for word in ("worse", "changed", "better"):
+        if word in found:
+            return word
+    return "same" if found == {"same"} else "inconclusive"

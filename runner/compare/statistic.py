@@ -1,66 +1,22 @@
-"""From a table of a capture to the one number of its run that is compared: a share, a mean log2, a rate.
+"""Numbers of the rows of a histogram that are compared: a mean log2, a mean, a quantile inside its bucket.
 
-Each takes rows of one table: all of them, or those of one key.
+A quantile is known by bounds, and no more is said of one anywhere else. What two sides are compared by needs
+a number that moves with the events: here the quantile is interpolated inside its bucket, in the same way on
+both sides, and nothing but their ratio is made of it.
 """
 
 from __future__ import annotations
 
-import functools
 import math
-from datetime import datetime
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from runner.capture.quantiles import LEAST_BEYOND
 from runner.errors import ValueRefused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runner.capture.document import Bucket, Capture, Table
-
-_COUNTED = frozenset({"count", "sum", "stats", "histogram"})
-
-
-def share_above(
-    rows: Sequence[Any], threshold: int, *, slow: int | None = None
-) -> tuple[Fraction, Fraction] | None:
-    """Return the least and the greatest share of events whose value is the threshold or more.
-
-    They are equal where the program counted those events (`slow`), or a bucket begins at the threshold. Where
-    it lies inside a bucket they are the shares above that bucket's two ends.
-
-    :param rows: Of a histogram.
-    :param threshold: In the table's unit.
-    :param slow: How many events the program itself counted above the same threshold.
-    :returns: None where there are no events.
-    :raises ValueRefused: More events were above the threshold than there were.
-    """
-    count = sum(row["count"] for row in rows)
-    if count == 0:
-        return None
-    if slow is not None:
-        if not 0 <= slow <= count:
-            raise ValueRefused(
-                f"{slow} of {count} events cannot lie above {threshold}: the two tables count other events"
-            )
-        return Fraction(slow, count), Fraction(slow, count)
-    least = most = 0
-    for row in rows:
-        one, other = count_above(row["buckets"], threshold)
-        least, most = least + one, most + other
-    return Fraction(least, count), Fraction(most, count)
-
-
-def count_above(buckets: Sequence[Bucket], threshold: int) -> tuple[int, int]:
-    """Return the least and the greatest number of events whose value is the threshold or more."""
-    least = most = 0
-    for bucket in buckets:
-        if bucket["lower"] is not None and bucket["lower"] >= threshold:
-            least += bucket["count"]
-            most += bucket["count"]
-        elif bucket["upper"] is None or bucket["upper"] >= threshold:
-            most += bucket["count"]
-    return least, most
+    from runner.capture.document import Bucket
 
 
 def mean_log2(rows: Sequence[Any]) -> float | None:
@@ -78,12 +34,24 @@ def mean_log2(rows: Sequence[Any]) -> float | None:
     total = 0.0
     for row in rows:
         for bucket in row["buckets"]:
-            count += bucket["count"]
-            total += bucket["count"] * _middle(bucket["lower"], bucket["upper"])
+            events = bucket["count"]
+            bounds = bucket["lower"], bucket["upper"]
+            middle = _MIDDLES.get(bounds)
+            if middle is None:
+                middle = _middle(*bounds)
+                if len(_MIDDLES) < _MOST_MIDDLES:
+                    _MIDDLES[bounds] = middle
+            count += events
+            total += events * middle
     return total / count if count else None
 
 
-@functools.lru_cache(maxsize=4096)
+_MIDDLES: dict[tuple[int | None, int | None], float] = {}
+"""Those that were asked for: histograms of one layout have the same buckets, again and again."""
+
+_MOST_MIDDLES = 4096
+
+
 def _middle(lower: int | None, upper: int | None) -> float:
     if lower is None or upper is None or lower < 0:
         raise ValueRefused(
@@ -96,38 +64,38 @@ def _middle(lower: int | None, upper: int | None) -> float:
     return (math.log2(lower) + math.log2(upper + 1)) / 2
 
 
-def amount(table: Table, rows: Sequence[Any]) -> int:
-    """Return how much a table counted: events of a count, stats or histogram; of a sum, its unit.
+def mean(buckets: Sequence[Bucket]) -> float | None:
+    """Return the mean of the events, each taken for the middle of its bucket, in their unit.
 
-    :raises ValueRefused: Its kind does not add up.
+    :returns: None where there are no events, or an open bucket has some.
     """
-    if table["kind"] not in _COUNTED:
-        raise ValueRefused(
-            f"{table['name']} is of kind {table['kind']}, which does not add up",
-            hint=f"{', '.join(sorted(_COUNTED))} do",
-        )
-    return sum(row["value"] if "value" in row else row["count"] for row in rows)
-
-
-def rate(capture: Capture, table: Table, rows: Sequence[Any]) -> Fraction | None:
-    """Return how much a table counted per second of its own window; None where that is not known."""
-    lasted = seconds(capture, table)
-    return Fraction(amount(table, rows)) / lasted if lasted else None
-
-
-def per_work(table: Table, rows: Sequence[Any], work: int) -> Fraction | None:
-    """Return how much a table counted per unit of work that was done meanwhile; None where none was."""
-    return Fraction(amount(table, rows), work) if work > 0 else None
-
-
-def seconds(capture: Capture, table: Table) -> Fraction | None:
-    """Return how long a table counted: from its own readings, else the window of its capture (seconds)."""
-    if "since" in table and "until" in table:
-        lasted = datetime.fromisoformat(table["until"]) - datetime.fromisoformat(table["since"])
-        exact = Fraction(lasted.days * 86_400 + lasted.seconds) + Fraction(lasted.microseconds, 1_000_000)
-    else:
-        known = capture["window"]["duration_seconds"]
-        if known is None:
+    count = sum(bucket["count"] for bucket in buckets)
+    total = 0.0
+    for bucket in buckets:
+        if bucket["lower"] is None or bucket["upper"] is None:
             return None
-        exact = Fraction(known)
-    return exact if exact > 0 else None
+        total += bucket["count"] * (bucket["lower"] + bucket["upper"] + 1) / 2
+    return total / count if count else None
+
+
+def quantile_inside(buckets: Sequence[Bucket], permille: int) -> float | None:
+    """Return a quantile, interpolated in its bucket: geometrically above zero, else linearly.
+
+    :param permille: 990 for p99.
+    :returns: In the table's unit; None where fewer than 10 events lie beyond it, or in an open bucket.
+    """
+    count = sum(bucket["count"] for bucket in buckets)
+    if count * min(permille, 1000 - permille) < LEAST_BEYOND * 1000:
+        return None
+    left = count * permille / 1000
+    for bucket in buckets:
+        if left <= bucket["count"]:
+            lower, upper = bucket["lower"], bucket["upper"]
+            if lower is None or upper is None:
+                return None
+            part = left / bucket["count"]
+            if lower <= 0:
+                return lower + part * (upper + 1 - lower)
+            return float(lower * ((upper + 1) / lower) ** part)
+        left -= bucket["count"]
+    return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import TYPE_CHECKING, Literal
 
 from runner.compare.equivalence import p_beyond, p_same
@@ -41,6 +42,7 @@ class Question:
 class Verdict:
     """What may be said, and why.
 
+    :param before: Mean of the runs, and `after` likewise.
     :param p: Two-sided, of no difference at all.
     :param p_beyond: Two-sided, of the effect not lying beyond the margin on the side where it was seen.
     :param p_same: Of the effect lying outside the margin (two one-sided tests).
@@ -52,6 +54,8 @@ class Verdict:
 
     word: Word
     reason: str
+    before: float
+    after: float
     p: float
     p_beyond: float
     p_same: float
@@ -74,6 +78,8 @@ def judge(blocks: Sequence[Block], question: Question, loads: Loads | None = Non
     facts = Verdict(
         "inconclusive",
         "",
+        fmean(value for block in blocks for value in block.before),
+        fmean(value for block in blocks for value in block.after),
         test.p(margin.no_effect),
         min(below, above),
         p_same(test, margin),
@@ -102,9 +108,10 @@ def judge(blocks: Sequence[Block], question: Question, loads: Loads | None = Non
 def judge_bounds(
     least: Sequence[Block], most: Sequence[Block], question: Question, loads: Loads | None = None
 ) -> Verdict:
-    """Return the verdict where a threshold lies inside a bucket, so that shares are known by bounds.
+    """Return the verdict where runs are known by bounds: a threshold inside a bucket, lost events.
 
-    Its two ends are edges, at which shares are exact: both are judged, and what both say holds.
+    A threshold inside a bucket has two ends, and at both of them shares are exact. Both bounds are judged,
+    and what both say holds.
 
     :param least: The least share of each run, and `most` the greatest.
     """
@@ -113,14 +120,15 @@ def judge_bounds(
         return other
     if one.word == other.word:
         found = max(one, other, key=_deciding_p)
-        end = "upper" if found is one else "lower"
-        where = f"of events above the {end} end of the threshold's bucket; above its other end"
-        return replace(found, reason=f"{found.reason}, {where} it is {one.word} too")
+        bound, opposite = ("lower", "upper") if found is one else ("upper", "lower")
+        return replace(
+            found,
+            reason=f"{found.reason}, by the {bound} bounds of the runs; by the {opposite} ones it is so too",
+        )
     return replace(
         other,
         word="inconclusive",
-        reason=f"the threshold lies inside a bucket, above whose upper end it is {one.word} and above whose "
-        f"lower end {other.word}",
+        reason=f"the runs are known by bounds: by the lower ones it is {one.word}, by the upper {other.word}",
         anew="record both sides again with the threshold as the recipe's own, which is counted exactly",
         runs=None,
     )

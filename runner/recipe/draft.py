@@ -72,7 +72,7 @@ def _recipe(recipe_id: str, found: OneLiner, layer: str, author: str, today: dat
     title = f"{things[:1].upper()}{things[1:]} of {what}{by}"
     outputs = "".join(_outputs(found, table, unit, f"{things[:1].upper()}{things[1:]} of {what}"))
     total = _total(found, table)
-    statistic = "p99" if found.kind == "histogram" else "rate"
+    statistic = "mean-log2" if found.kind == "histogram" else "rate"
     probes = "".join(f"    - {probe}\n" for probe in found.probes)
     reference = _REFERENCES["tracepoint" if found.probes[0].startswith("tracepoint") else "kprobe"]
     return (

@@ -54,10 +54,14 @@ class Requires(Strict):
 
 
 class PrimaryOutcome(Strict):
-    """The number that decides a comparison of two captures."""
+    """The number of a run that decides comparisons: fixed before anything is recorded.
+
+    Quantiles are bounds, and no number. `above` is the share of a histogram's events from the threshold on
+    that another output counts (`above_of`); `mean-log2` the mean of log2 of its values; `rate` per second.
+    """
 
     table: Name
-    statistic: Literal["rate", "total", "p50", "p95", "p99", "p999"]
+    statistic: Literal["rate", "above", "mean-log2"]
     better: Literal["lower", "higher"]
 
 

@@ -192,6 +192,7 @@ class Output(Strict):
             unreturned_of=self.unreturned_of,
             unseen_of=self.unseen_of,
             above_of=None if self.above_of is None else (self.above_of.table, self.above_of.parameter),
+            better=None if self.direction == "neutral" else self.direction,
             unsigned=self.unsigned,
             buckets=self._buckets(),
             interval_ns=None if self.interval_ms is None else self.interval_ms * 1_000_000,

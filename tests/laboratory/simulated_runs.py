@@ -6,11 +6,13 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from statistics import NormalDist, fmean
 from typing import Any
 
 from runner.capture.buckets import LogBuckets
-from runner.compare.statistic import mean_log2, share_above
+from runner.capture.distribution import count_above
+from runner.compare.statistic import mean_log2
 
 WINDOWS = 20
 EVENTS = 300
@@ -24,6 +26,7 @@ THRESHOLD = 8192
 JITTER_OCTAVES = math.log2(1.05)
 """One standard deviation of windows: 5 % of the latency, and of the rate."""
 
+_THRESHOLD = Fraction(THRESHOLD)
 _LAYOUT = LogBuckets(2)
 _BUCKETS = [_LAYOUT.bounds(index, is_unsigned=False) for index in range(24, 64)]
 _EDGES = [math.log2(lower or 1) for lower, _ in _BUCKETS[1:]]
@@ -95,12 +98,11 @@ def simulate(chance: random.Random, condition: Condition, factor: float = 1.0, p
     shares, octaves, counts, events = [], [], [], []
     for window in range(WINDOWS):
         row = _histogram(chance, latency[window] + math.log2(factor), EVENTS * 2 ** load[window])
-        share = share_above([row], THRESHOLD)
+        above, possible = count_above(row["buckets"], _THRESHOLD, is_cut=True)
         mean = mean_log2([row])
-        assert share is not None
         assert mean is not None
-        assert share[0] == share[1]
-        shares.append(float(share[0]))
+        assert not possible
+        shares.append(above / row["count"])
         octaves.append(mean)
         counts.append(_poisson(chance, EVENTS / 5 * factor * 2 ** rate[window]))
         events.append(row["count"])

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 NO_COUNTS = ("ns", "us", "ms", "seconds", "bytes", "ratio", "none")
 """Units of what is measured, not counted."""
 
-_COUNTING = ("count", "sum", "stats", "histogram", "time-series")
+_COUNTING = ("count", "sum", "stats", "histogram")
 
 
 def unit_kind(subject: Subject) -> Iterator[Finding]:
@@ -41,12 +41,16 @@ def primary_statistic(subject: Subject) -> Iterator[Finding]:
     primary = subject.recipe.primary
     output = next(each for each in subject.recipe.outputs if each.name == primary.table)
     location = ("primary", "statistic")
-    if primary.statistic.startswith("p") and output.kind != "histogram":
+    pairs = [each.above_of.table for each in subject.recipe.outputs if each.above_of is not None]
+    if primary.statistic in ("above", "mean-log2") and output.kind != "histogram":
         text = f"{primary.statistic} is had of a histogram, {output.name} is a {output.kind}"
-        yield subject.finding("primary-statistic", location, text)
-    elif primary.statistic in ("rate", "total") and output.kind not in _COUNTING:
+    elif primary.statistic == "above" and output.name not in pairs:
+        text = f"no output counts what of {output.name} is above a threshold (above_of): use mean-log2"
+    elif primary.statistic == "rate" and output.kind not in _COUNTING:
         text = f"a {output.kind} has no {primary.statistic}: use {' or '.join(_COUNTING)}"
-        yield subject.finding("primary-statistic", location, text)
+    else:
+        return
+    yield subject.finding("primary-statistic", location, text)
 
 
 def primary_direction(subject: Subject) -> Iterator[Finding]:
