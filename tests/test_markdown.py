@@ -145,7 +145,7 @@ def test_other_rows_are_folded_and_at_most_twenty():
 
 def test_where_nothing_is_known_nothing_is_invented():
     assert markdown_of_comparison(empty()).split("\n\n")[3:] == [
-        "- runs: 0 before, 0 after; unpaired; these cannot carry a decision at p ≤ 0.01\n- load: not known\n"
+        "- runs: 0 before, 0 after; unpaired, in an order that is not known; these cannot carry a decision at p ≤ 0.01\n- load: not known\n"
     ]
     text = markdown_of_comparison(comparison(tables=[nothing_known(primary())]))
     assert "| `latency.above(5ms)` | not known | not known | not known | - | - | **same** |" in text

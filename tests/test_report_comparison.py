@@ -113,25 +113,37 @@ def test_each_primary_outcome_says_why_and_what_to_record_where_the_whole_does_n
     ("kind", "words"),
     [
         ("abba", "runs: 6 before, 6 after; 3 blocks of ABBA; on vm"),
-        ("unpaired", "runs: 6 before, 6 after; unpaired; on vm"),
+        ("unpaired", "runs: 6 before, 6 after; unpaired, in turns; on vm"),
         ("windows", "runs: 6 before, 6 after; one run against one, and only what their windows say; on vm"),
     ],
 )
 def test_the_design_is_said(kind, words):
-    design = {"kind": kind, "blocks": 3, "alpha": 0.01, "can_decide": True}
+    design = {"kind": kind, "blocks": 3, "alpha": 0.01, "can_decide": True, "interleaved": True}
     lines = shown(comparison(design=design))
     assert lines[starts(lines, "runs:")] == f"{words}; runqlat --above 5ms"
+
+
+def test_that_one_side_came_after_the_other_is_said():
+    design = {"kind": "unpaired", "blocks": 1, "alpha": 0.01, "can_decide": True, "interleaved": False}
+    assert any("; unpaired, one side after the other; " in line for line in shown(comparison(design=design)))
+
+
+def test_a_reason_that_the_whole_repeats_is_said_once():
+    rows = [primary("worse"), primary("worse", name="waits", reason="it waits")]
+    whole = "latency.above worse: the reason of worse; waits.above worse: it waits"
+    text = "\n".join(shown(comparison("worse", reason=whole, tables=rows)))
+    assert text.count("it waits") == 1
 
 
 def test_other_hosts_and_too_few_runs_are_said():
     lines = shown(
         comparison(
             sides={"before": side(2, ["a", "b"]), "after": side(1, ["c"], left_out=3)},
-            design={"kind": "unpaired", "blocks": 1, "alpha": 0.01, "can_decide": False},
+            design={"kind": "unpaired", "blocks": 1, "alpha": 0.01, "can_decide": False, "interleaved": None},
         )
     )
     assert lines[starts(lines, "runs:")] == (
-        "runs: 2 before, 1 after; unpaired; on a, b and then on c; 3 left out; "
+        "runs: 2 before, 1 after; unpaired, in an order that is not known; on a, b and then on c; 3 left out; "
         "these cannot carry a decision at p ≤ 0.01; runqlat --above 5ms"
     )
 
@@ -216,7 +228,7 @@ def test_where_nothing_is_known_nothing_is_invented():
         "inconclusive: the reason of inconclusive",
         "record anew: record 8 new runs of each side",
         "",
-        "runs: 0 before, 0 after; unpaired; these cannot carry a decision at p ≤ 0.01; script",
+        "runs: 0 before, 0 after; unpaired, in an order that is not known; these cannot carry a decision at p ≤ 0.01; script",
         "load: not known",
     ]
     rows = [nothing_known(primary()), nothing_known(exploratory())]

@@ -124,8 +124,8 @@ def _reasons(rows: list[Row], comparison: Comparison) -> Iterator[RenderableType
     """Say why of each outcome whose reason is not that of the whole, and what would decide it."""
     for row in rows:
         reason, anew = row.get("reason"), row.get("anew")
-        said = [printable(reason)] if reason and reason != comparison["reason"] else []
-        said += [f"record anew: {printable(anew)}"] if anew and anew != comparison["anew"] else []
+        said = [printable(reason)] if reason and reason not in comparison["reason"] else []
+        said += [f"record anew: {printable(anew)}"] if anew and anew not in (comparison["anew"] or "") else []
         if said:
             yield Text(f"{printable(outcome_name(row))}: {'; '.join(said)}")
 

@@ -143,9 +143,10 @@ def design_words(comparison: Comparison) -> str:
     """Return how many runs each side has, how they were recorded, and where."""
     design, sides = comparison["design"], comparison["sides"]
     before, after = (len(sides[side]["runs"]) for side in ("before", "after"))
+    order = {True: "in turns", False: "one side after the other", None: "in an order that is not known"}
     kinds = {
         "abba": f"{design['blocks']} blocks of ABBA",
-        "unpaired": "unpaired",
+        "unpaired": f"unpaired, {order[design['interleaved']]}",
         "windows": "one run against one, and only what their windows say",
     }
     parts = [f"{before} before, {after} after", kinds[design["kind"]]]

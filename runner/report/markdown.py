@@ -96,8 +96,8 @@ def _table(head: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
 
 def _reasons(row: Row, comparison: Comparison) -> Iterator[str]:
     reason, anew = row.get("reason"), row.get("anew")
-    said = [prose(reason)] if reason and reason != comparison["reason"] else []
-    said += [f"record anew: {prose(anew)}"] if anew and anew != comparison["anew"] else []
+    said = [prose(reason)] if reason and reason not in comparison["reason"] else []
+    said += [f"record anew: {prose(anew)}"] if anew and anew not in (comparison["anew"] or "") else []
     if said:
         yield f"- {code(outcome_name(row))}: {'; '.join(said)}"
 
