@@ -157,6 +157,10 @@ def test_other_hosts_and_too_few_runs_are_said():
             "1,234 requests per second before, 999 after (-19.1%): more than 10% apart, so nothing is compared",
         ),
         (
+            {"unit": "events", "before": 3.0, "after": 3.0, "differs": False},
+            "3 events per second before, 3 after",
+        ),
+        (
             {"unit": "events", "before": 0.0, "after": 2.5, "differs": False},
             "0 events per second before, 2.5 after",
         ),

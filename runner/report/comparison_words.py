@@ -165,7 +165,11 @@ def load_words(load: Load | None) -> str:
     if load is None:
         return "not known"
     before, after = load["before"], load["after"]
-    change = f" ({'-' if after < before else '+'}{in_percent(abs(after / before - 1))})" if before else ""
+    change = (
+        f" ({'-' if after < before else '+'}{in_percent(abs(after / before - 1))})"
+        if before not in (0, after)
+        else ""
+    )
     says = ": more than 10% apart, so nothing is compared" if load["differs"] else ""
     return f"{_rate(before)} {load['unit']} per second before, {_rate(after)} after{change}{says}"
 
