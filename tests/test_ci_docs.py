@@ -4,6 +4,7 @@ import re
 import shlex
 import stat
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -130,20 +131,26 @@ def test_both_sides_are_built_of_their_commits_and_old_captures_are_gone(tmp_pat
 
 
 def test_the_load_says_what_it_did_and_leaves_no_server(tmp_path):
-    fake(tmp_path / "after" / "build", "server", "echo $$ > pid; exec sleep 60")
-    fake(
-        tmp_path / "bin",
-        "vegeta",
-        "case $1 in attack) sleep 0.3;; report) echo '{\"requests\": 12000}';; esac",
-    )
+    fake(tmp_path / "after" / "build", "server", "echo $$ > starting; mv starting pid; exec sleep 60")
+    fake(tmp_path / "bin", "curl", "until [ -e pid ]; do sleep 0.01; done")
+    fake(tmp_path / "bin", "vegeta", """case $1 in report) echo '{"requests": 12000}';; esac""")
     fake(tmp_path / "bin", "jq", "sed 's/.*: \\(.*\\)}/\\1 requests/'")
     work = tmp_path / "work"
     done = run(LOAD, tmp_path, "after", EBPF_RECIPE_WORK=str(work))
     assert done.returncode == 0, done.stderr
     assert work.read_text() == "12000 requests\n"
     pid = (tmp_path / "pid").read_text().strip()
-    state = Path(f"/proc/{pid}/stat")
-    assert not state.exists() or state.read_text().rsplit(")", 1)[1].split()[0] in "ZX"
+    until = time.monotonic() + 10
+    while is_alive(pid) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not is_alive(pid)
+
+
+def is_alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_exit_codes_are_those_of_the_command():
