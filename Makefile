@@ -102,6 +102,8 @@ truth: $(VENV)/ready $(VENV)/guest
 # docs/compare.md: what comparisons say of simulated runs, where nothing changed and where something did.
 truth-compare: $(VENV)/ready
 	@$(BIN)/python -m tests.laboratory.comparisons docs/compare.md
+	@$(LAB)/install-system test
+	@$(LAB)/with-tracefs $(BIN)/python -m tests.laboratory.real_comparisons docs/compare.md
 
 # What each bpftrace prints for the programs of tests/corpus; review the difference. BPFTRACE=path for one.
 corpus: $(VENV)/ready
