@@ -11,22 +11,26 @@ from typing import TYPE_CHECKING
 from runner.attribution import SocketWatch
 from runner.bpftrace.frame import Snapshot, frame_program, row_maps
 from runner.bpftrace.json_output import read_message
+from runner.bpftrace.messages import read_messages
 from runner.bpftrace.output import Pairs
 from runner.bpftrace.version import DEFAULT_MAP_KEYS
+from runner.capture.cutting import why_not_cut
 from runner.cgroup_facts import target_folders
 from runner.cgroup_names import CgroupNames
+from runner.errors import NotUnderstood
 from runner.events import EventReader
 from runner.host import processes
 from runner.host.block_devices import block_devices
 from runner.host.target_cgroups import Host
 from runner.outcome import Outcome, is_wanted_by, names_processes
 from runner.trace import LIMIT_SPARE_SECONDS, Job, Watcher, trace
-from runner.windows import WindowReader, has_windows
+from runner.windows import WindowReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from runner.bpftrace.elevation import Elevation
+    from runner.bpftrace.messages import Messages
     from runner.bpftrace.session import Listener, Taken
     from runner.capture.declaration import TableDeclaration
     from runner.capture.document import Capture, Event
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
     from runner.interrupts import Interrupts
     from runner.overhead import Extent
     from runner.plan import Plan
+    from runner.trace import Traced
     from runner.workload import Workload
 
 _LEAST_PAGES = 64
@@ -119,6 +124,9 @@ def execute(
         plan = replace(plan, facts=plan.facts.with_labels(groups.labels))
     sockets = SocketWatch(declarations)
     events = EventReader(plan, on_event, is_kept=is_recorded) if on_event is not None else None
+    reader = None
+    if windows is not None:
+        reader = windows.reader(plan, room or DEFAULT_MAP_KEYS, duration_seconds, sockets, groups)
     job = Job(
         plan.bpftrace,
         plan.program.text,
@@ -142,11 +150,11 @@ def execute(
             extent=extent,
             budget=budget,
             watcher=watcher,
-            on_line=_listener(
-                plan, room or DEFAULT_MAP_KEYS, progress, watcher, windows, sockets, events, groups
-            ),
+            on_line=_listener(progress, watcher, reader, events),
+            on_ending=reader.end_with_the_run if reader is not None else None,
             sockets=sockets,
         )
+    messages = _last_window(plan, traced, reader) if reader is not None else None
     holders = traced.holders
     if groups is not None:
         holders = _named(holders, groups)
@@ -165,6 +173,7 @@ def execute(
         companions=traced.companions,
         workload=workload,
         handed_on=events.handed_on if events is not None else None,
+        messages=messages,
     )
 
 
@@ -182,27 +191,52 @@ class Windows:
 
     def snapshot(self, declarations: Sequence[TableDeclaration]) -> Snapshot:
         """Return what is to be printed again and again."""
-        return Snapshot(self.milliseconds, tuple(each.map for each in declarations if has_windows(each)))
+        return Snapshot(
+            self.milliseconds, tuple(each.map for each in declarations if why_not_cut(each) is None)
+        )
+
+    def reader(
+        self,
+        plan: Plan,
+        room: int,
+        duration_seconds: float | None,
+        sockets: SocketWatch,
+        groups: CgroupNames | None,
+    ) -> WindowReader:
+        """Return what makes windows of the snapshots."""
+        last_border_ns = None
+        if duration_seconds is not None:
+            # What is left then is the last window: no shorter than half of one.
+            last_border_ns = duration_seconds * 1e9 - self.milliseconds * 0.5e6
+        return WindowReader(
+            plan,
+            room,
+            on_window=self.on_window,
+            holders=lambda output: _named(sockets.holders(output, plan.bpftrace.evidence), groups),
+            most=self.most,
+            last_border_ns=last_border_ns,
+        )
+
+
+def _last_window(plan: Plan, traced: Traced, reader: WindowReader) -> Messages | None:
+    """Hand on the last window; return what was read for it, which is what all of the run is decoded from."""
+    recording = traced.recording
+    if not traced.is_whole or recording.ended is None:
+        return None
+    output = bytes(recording.stdout)
+    try:
+        messages = read_messages(output, plan.bpftrace.evidence, recording.errors)
+        reader.last(output, messages, recording.ended.clock_ns)
+    except NotUnderstood:
+        # Who decodes all of the run keeps it, and says so.
+        return None
+    return messages
 
 
 def _listener(
-    plan: Plan,
-    room: int,
-    progress_map: str | None,
-    watcher: Watcher,
-    windows: Windows | None,
-    sockets: SocketWatch,
-    events: EventReader | None,
-    groups: CgroupNames | None,
+    progress_map: str | None, watcher: Watcher, reader: WindowReader | None, events: EventReader | None
 ) -> Listener | None:
-    if windows is not None:
-        reader = WindowReader(
-            plan,
-            room,
-            on_window=windows.on_window,
-            holders=lambda output: _named(sockets.holders(output, plan.bpftrace.evidence), groups),
-            most=windows.most,
-        )
+    if reader is not None:
         return reader.take if events is None else _either(events.take, reader.take)
     if events is not None:
         return events.take

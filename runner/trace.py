@@ -129,6 +129,7 @@ def trace(
     budget: float | None = None,
     watcher: Watcher,
     on_line: Listener | None = None,
+    on_ending: Callable[[], None] | None = None,
     sockets: SocketWatch | None = None,
 ) -> Traced:
     """Trace.
@@ -142,6 +143,7 @@ def trace(
     :param extent: In how much of the window run times are counted.
     :param budget: What it may cost, as a share of all processors together.
     :param on_line: Called with each line that bpftrace prints.
+    :param on_ending: Called when the window is over, before bpftrace prints its maps.
     :param sockets: Who looks for the holders of sockets, where others ask it too.
     :raises TraceFailed, HostRefused: bpftrace ended before it was ready.
     :raises Interrupted, Terminated: A signal came before it was ready.
@@ -193,6 +195,8 @@ def trace(
                 reason = OVER_BUDGET
             is_stopped = processes.is_stopped(tracer)
             watcher.ending()
+            if on_ending is not None:
+                on_ending()
             recording = session.stop()
             if workload is not None and reason == OVER_BUDGET:
                 # That our own measuring is too dear is no reason to end somebody's load.

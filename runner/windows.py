@@ -1,4 +1,7 @@
-"""Windows of a run: what came between two snapshots of its maps, which are never cleared meanwhile."""
+"""Windows of a run: what came between two snapshots of its maps, which are never cleared meanwhile.
+
+The last snapshot is what bpftrace prints at its end: so the windows have everything that the run has.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,9 @@ from runner.bpftrace.messages import read_messages
 from runner.bpftrace.recording import Moment, rfc3339
 from runner.bpftrace.tables import Context, decode_tables
 from runner.capture.arithmetic import CUMULATIVE, subtract
+from runner.capture.cutting import left_out, why_not_cut
 from runner.capture.make import new_capture
+from runner.errors import ValueRefused
 from runner.host.block_devices import block_devices
 from runner.outcome import described, is_wanted_by
 
@@ -21,9 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
+    from runner.bpftrace.messages import Messages
     from runner.bpftrace.session import Taken
-    from runner.capture.declaration import TableDeclaration
-    from runner.capture.document import Capture, Table, Window
+    from runner.capture.document import Capture, LeftOut, Table, Window
     from runner.host.sockets import Holder
     from runner.plan import Plan
 
@@ -32,20 +37,17 @@ _MAP = re.compile(rb'\{"type": "(?:map|hist|stats)", "data": \{"(@\w*)": ')
 _ROW = b'{"type": "value", "data": ["@'
 
 
+_NOT_PRINTED = (
+    "bpftrace did not print all of it; the next window with it counts from where it was read before"
+)
+
+
 @dataclass(slots=True)
 class _Snapshot:
     """The lines of one snapshot, and when the map of each was read from bpftrace."""
 
     lines: list[bytes] = field(default_factory=list)
     read_at: dict[str, int] = field(default_factory=dict)
-
-
-def has_windows(declaration: TableDeclaration) -> bool:
-    """Whether a table's windows can be told: not where symbols of processes are keys.
-
-    They are looked up anew for each snapshot, and a process that ended meanwhile has none any more.
-    """
-    return not any(key.type == "user-stack" for key in declaration.keys)
 
 
 class WindowReader:
@@ -63,6 +65,7 @@ class WindowReader:
         on_window: Callable[[Capture], None],
         holders: Callable[[bytes], Mapping[int, tuple[Holder, ...]]],
         most: int | None = None,
+        last_border_ns: float | None = None,
     ) -> None:
         """Have taken nothing yet.
 
@@ -70,13 +73,17 @@ class WindowReader:
         :param on_window: Called with each window as soon as it is over.
         :param holders: Finds who holds the sockets that an output names without an owner.
         :param most: How many windows there are to be; the run ends with the last one.
+        :param last_border_ns: So long after the begin no window ends any more but the last, with the run.
         """
         self._plan = plan
         self._on_window = on_window
         self._holders = holders
         self._most = most
+        self._last_border_ns = last_border_ns
         declarations = [output.declaration() for output in plan.loaded.recipe.outputs]
-        self._declarations = [each for each in declarations if has_windows(each)]
+        self._declarations = [each for each in declarations if why_not_cut(each) is None]
+        self._left_out = tuple(left_out(declarations))
+        self._is_over = False
         self._context = Context(plan.bpftrace.dialect, plan.names, room, is_one_moment=False)
         self._facts = plan.facts
         self._snapshot: _Snapshot | None = None
@@ -100,10 +107,15 @@ class WindowReader:
             return "kept"
         if line == _END:
             snapshot, self._snapshot = self._snapshot, None
-            # One that comes while the run ends is one too many.
-            if self.count != self._most:
+            if self._is_over:
+                # It came while the run ended: what bpftrace prints at its end has more.
+                return "taken"
+            if self.count + 1 == self._most:
+                self._is_over = True
+                return "last"
+            if self._last_border_ns is None or read_at_ns - self._begun < self._last_border_ns:
                 self._hand_on(snapshot, read_at_ns)
-            return "last" if self.count == self._most else "taken"
+            return "taken"
         found = _MAP.match(line)
         if found is None and not line.startswith(_ROW):
             return "kept"
@@ -112,11 +124,26 @@ class WindowReader:
         self._snapshot.lines.append(line)
         return "taken"
 
+    def end_with_the_run(self) -> None:
+        """Hand on no more windows but the last one: the run is over, and bpftrace prints its maps."""
+        self._is_over = True
+
+    def last(self, output: bytes, messages: Messages, ended_ns: int) -> None:
+        """Hand on what came between the last border and the end of the run.
+
+        :param output: What bpftrace printed at its end, whole, and `messages` what was read from it.
+        """
+        if self._begun is not None:
+            self._window(output, messages, {}, ended_ns)
+
     def _hand_on(self, snapshot: _Snapshot, read_at_ns: int) -> None:
+        output = b"".join(line + b"\n" for line in snapshot.lines)
+        messages = read_messages(output, self._plan.bpftrace.evidence)
+        self._window(output, messages, snapshot.read_at, read_at_ns)
+
+    def _window(self, output: bytes, messages: Messages, read_at: Mapping[str, int], ended_ns: int) -> None:
         plan, begun = self._plan, self._begun
         assert begun is not None
-        output = b"".join(line + b"\n" for line in snapshot.lines)
-        messages = read_messages(output, plan.bpftrace.evidence)
         if plan.loaded.recipe.asks_for_devices():
             self._facts = self._facts.with_devices(block_devices())
         context = replace(
@@ -125,13 +152,15 @@ class WindowReader:
         tables, problems = decode_tables(self._declarations, messages, context)
         now = Moment.now()
         windows: list[Table] = []
+        without = list(self._left_out)
         for table in tables:
-            until = snapshot.read_at.get(table["map"], read_at_ns)
-            made = self._window_of(table)
-            if made is not None:
-                made["since"] = self._time(self._since.get(table["map"], begun), now)
-                made["until"] = self._time(until, now)
-                windows.append(made)
+            until = read_at.get(table["map"], ended_ns)
+            made = self._window_of(table, without)
+            if made is None:
+                continue
+            made["since"] = self._time(self._since.get(table["map"], begun), now)
+            made["until"] = self._time(until, now)
+            windows.append(made)
             self._since[table["map"]] = until
         shown = [each for each in self._declarations if any(each.name == table["name"] for table in windows)]
         attribute(shown, windows, self._holders(output), is_wanted_by(plan))
@@ -139,12 +168,14 @@ class WindowReader:
         window: Window = {
             "started_at": None,
             "attached_at": self._time(began, now),
-            "ended_at": self._time(read_at_ns, now),
-            "duration_seconds": round((read_at_ns - began) / 1e9, 6),
+            "ended_at": self._time(ended_ns, now),
+            "duration_seconds": round((ended_ns - began) / 1e9, 6),
             "ended_by": None,
             "index": self.count,
         }
-        self._ended = read_at_ns
+        if without:
+            window["left_out"] = without
+        self._ended = ended_ns
         capture = new_capture(
             **described(plan), window=window, problems=problems, tables=windows, messages=[]
         )
@@ -152,14 +183,20 @@ class WindowReader:
         self.count += 1
         self._on_window(capture)
 
-    def _window_of(self, table: Table) -> Table | None:
-        """Return what a table counted since the snapshot before; None of kinds that no two snapshots tell."""
+    def _window_of(self, table: Table, without: list[LeftOut]) -> Table | None:
+        """Return what a table counted since it was read before; None where a part of it was not printed."""
         if table["kind"] not in CUMULATIVE:
-            return {**table} if table["kind"] == "value" else None
+            return {**table}
         before = self._before.get(table["name"])
+        try:
+            made = table if before is None else subtract(table, before)
+        except ValueRefused:
+            # Seen of bpftrace 0.17, which left out the line of a map.
+            without.append({"table": table["name"], "reason": _NOT_PRINTED})
+            return None
         self._before[table["name"]] = table
         # Naming owners changes rows in place, and this snapshot is needed as it was read for the next window.
-        return copy.deepcopy(table if before is None else subtract(table, before))
+        return copy.deepcopy(made)
 
     @staticmethod
     def _time(reading_ns: int, now: Moment) -> str:

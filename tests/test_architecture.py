@@ -67,8 +67,9 @@ MAY_IMPORT = {
         "attribution",
         "companions",
     },
-    "windows": {"capture", "host", "bpftrace", "plan", "outcome", "attribution"},
+    "windows": {"errors", "capture", "host", "bpftrace", "plan", "outcome", "attribution"},
     "run": {
+        "errors",
         "cgroup_facts",
         "cgroup_names",
         "capture",

@@ -101,3 +101,12 @@ def test_rows_whose_owner_is_not_known_are_nobody_elses():
     unknown = {"key": {"comm": None}, "value": 1, "unattributed": True}
     merged = merge([table("count", [unknown]), table("count", [{"key": {"comm": None}, "value": 2}])])
     assert len(merged["rows"]) == 2
+
+
+def test_an_event_between_the_reading_of_a_count_and_its_total_is_not_lost():
+    first, then, last = (
+        table("stats", [stats_row({"comm": "a"}, count, total)]) for count, total in ((1, 5), (2, 5), (2, 12))
+    )
+    windows = [subtract(then, first), subtract(last, then)]
+    assert windows[1]["rows"] == [{"key": {"comm": "a"}, "count": 0, "average": 0, "total": 7}]
+    assert merge(windows)["rows"] == subtract(last, first)["rows"]

@@ -48,6 +48,8 @@ def test_show_says_what_matters():
     for words in ("Caveats", "--thread is refused", "kprobe", "of packets by pid, comm", "Cost"):
         assert words in text
     assert json.loads(ebpf_recipe("show", "tcp-retrans", "--json").stdout)["id"] == "tcp-retrans"
+    assert "has no windows" in ebpf_recipe("show", "offcpu").stdout
+    assert "has no windows" not in text
 
 
 def test_the_schema_is_one():

@@ -6,7 +6,9 @@ import json
 import pytest
 
 from runner.bpftrace.frame import SNAPSHOT, TAKEN, Snapshot, frame_program
+from runner.bpftrace.messages import read_messages
 from runner.bpftrace.version import Bpftrace
+from runner.capture.cutting import left_out, why_not_cut
 from runner.errors import ValueRefused
 from runner.host.sockets import Holder
 from runner.plan import Plan
@@ -39,8 +41,8 @@ def reader():
     )
     windows = []
 
-    def make(most=None):
-        reader = WindowReader(plan, 4096, on_window=windows.append, holders=lambda _: {}, most=most)
+    def make(most=None, **more):
+        reader = WindowReader(plan, 4096, on_window=windows.append, holders=lambda _: {}, most=most, **more)
         assert reader.take(printf("ebpf-recipe-ready-1"), 0) == "kept"
         return reader, windows
 
@@ -82,11 +84,83 @@ def test_other_lines_stay_where_they_are(reader):
     assert windows[0]["tables"][0]["rows"] == []
 
 
-def test_the_last_window_ends_the_run(reader):
+def final(reader, at, rows, total):
+    """Feed what bpftrace prints at its end."""
+    lines = [map_line("@switches", rows), map_line("@switches_total", total)]
+    output = b"".join(line + b"\n" for line in lines)
+    assert [reader.take(line, at) for line in lines] == ["kept", "kept"]
+    reader.last(output, read_messages(output, Bpftrace("bpftrace", (0, 17, 0)).evidence), at)
+
+
+def totals(windows):
+    return [window["tables"][1]["rows"][0]["value"] for window in windows]
+
+
+def test_the_last_window_ends_the_run_and_with_it(reader):
     taker, windows = reader(2)
-    assert snapshot(taker, SECOND, {}, 0)[-1] == "taken"
-    assert snapshot(taker, 2 * SECOND, {}, 0)[-1] == "last"
-    assert len(windows) == 2
+    assert snapshot(taker, SECOND, {}, 3)[-1] == "taken"
+    assert snapshot(taker, 2 * SECOND, {"7,1,0,1": 9}, 9)[-1] == "last"
+    assert len(windows) == 1
+    final(taker, 2 * SECOND + 7, {"7,1,0,1": 11}, 11)
+    assert totals(windows) == [3, 8]
+    assert windows[0]["tables"][1]["until"] == windows[1]["tables"][1]["since"]
+    assert [window["window"]["index"] for window in windows] == [0, 1]
+
+
+def test_what_comes_behind_the_last_border_is_in_the_last_window(reader):
+    taker, windows = reader()
+    snapshot(taker, SECOND, {}, 5)
+    taker.end_with_the_run()
+    # It was on its way when the run ended.
+    assert snapshot(taker, 2 * SECOND, {}, 8) == ["taken"] * 4
+    final(taker, 2 * SECOND + 9, {}, 9)
+    assert totals(windows) == [5, 4]
+
+
+def test_no_window_is_what_is_left_of_one(reader):
+    """Of a run of 3 s: the clocks of bpftrace and of the runner are not one, and a border may fall to its end."""
+    taker, windows = reader(last_border_ns=2.5 * SECOND)
+    for second in (1, 2, 2.99):
+        snapshot(taker, int(second * SECOND), {}, int(second * 10))
+    final(taker, 3 * SECOND, {}, 30)
+    assert totals(windows) == [10, 10, 10]
+
+
+def test_a_map_that_was_not_printed_is_left_out_and_not_lost(reader):
+    taker, windows = reader()
+    snapshot(taker, SECOND, {"7,111,0,1": 5}, 5)
+    for line in (printf(SNAPSHOT), map_line("@switches_total", 7), printf(TAKEN)):
+        taker.take(line, 2 * SECOND)
+    snapshot(taker, 3 * SECOND, {"7,111,0,1": 9}, 9)
+    assert [[table["name"] for table in window["tables"]] for window in windows] == [
+        ["switches", "switches_total"], ["switches_total"], ["switches", "switches_total"],
+    ]  # fmt: skip
+    (left,) = windows[1]["window"]["left_out"]
+    assert left["table"] == "switches"
+    assert "left_out" not in windows[2]["window"]
+    assert windows[2]["tables"][0]["rows"][0]["value"] == 4
+    assert windows[2]["tables"][0]["since"] == windows[0]["tables"][0]["until"]
+
+
+def test_what_has_no_windows_says_why():
+    declarations = {
+        output.name: output.declaration()
+        for name in ("offcpu", "sched-switches")
+        for output in find_recipe(name).recipe.outputs
+    }
+    assert [each["table"] for each in left_out(declarations.values())] == ["off_cpu"]
+    switches = declarations["switches"]
+    for kind in ("min", "max", "avg", "time-series"):
+        assert why_not_cut(dataclasses.replace(switches, kind=kind))
+    for kind in ("count", "sum", "stats", "histogram", "value"):
+        assert why_not_cut(dataclasses.replace(switches, kind=kind)) is None
+
+
+def test_a_recipe_whose_first_table_has_no_windows_is_not_cut():
+    for option in (("--interval", "1s"), ("--windows", "2")):
+        done = ebpf_recipe("run", "cpu-profile", *option)
+        assert done.returncode == 3
+        assert f"{option[0]}: cpu-profile is not cut into windows: of samples, its user stacks" in done.stderr
 
 
 def test_a_program_prints_its_maps_again_and_again_and_clears_none():
@@ -118,6 +192,20 @@ def test_what_is_no_interval(text):
         (("--interval", "1s", "--record", "x"), 2, "do not go together"),
         (("--interval", "1ms"), 3, "cannot be read that often"),
         (("--interval", "1s", "--count", "0"), 3, "--count"),
+        (("--windows", "2", "--interval", "1s"), 2, "do not go together"),
+        (("--windows", "2", "--count", "3"), 2, "do not go together"),
+        (("--windows", "2", "--record", "x"), 2, "do not go together"),
+        (("--windows", "2", "--replay", "x"), 2, "do not go together"),
+        (("--windows", "2", "--dry-run"), 2, "do not go together"),
+        (("--windows", "2", "--", "true"), 2, "--interval 1s"),
+        (("--windows", "0"), 3, "--windows"),
+        (("--windows", "-3"), 3, "--windows"),
+        (("--windows", "2.5"), 3, "--windows"),
+        (("--windows", "101"), 3, "--windows 100, or --duration 10100ms"),
+        (("--windows", "3", "-d", "50ms"), 3, "a --duration 300ms"),
+        (("--windows", "2", "-o", "x.json"), 3, "-o x"),
+        (("--windows", "2", "-o", "/etc/passwd"), 3, "each a file in a directory"),
+        (("--windows", "2", "-o", "x", "-f", "jsonl"), 2, "do not go together"),
     ],
 )
 def test_mistakes_are_named(arguments, code, said):

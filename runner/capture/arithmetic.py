@@ -18,13 +18,14 @@ CUMULATIVE: frozenset[Kind] = frozenset({"count", "sum", "stats", "histogram"})
 
 _EXTREMES = {"min": min, "max": max}
 
-_WHY_NOT: dict[Kind, str] = {
+WHY_NOT: dict[Kind, str] = {
     "avg": "an average without its count cannot be weighed; stats has both",
     "value": "the values are no sums",
     "time-series": "its points are of one run's clock",
     "min": "the least value of a window is not in two snapshots",
     "max": "the greatest value of a window is not in two snapshots",
 }
+"""Why tables of other kinds are not put together, or not taken apart."""
 
 
 def merge(tables: Sequence[Table]) -> Table:
@@ -34,7 +35,7 @@ def merge(tables: Sequence[Table]) -> Table:
     """
     first = tables[0]
     if first["kind"] not in CUMULATIVE and first["kind"] not in _EXTREMES:
-        raise ValueRefused(f"{first['name']} cannot be merged: {_WHY_NOT[first['kind']]}")
+        raise ValueRefused(f"{first['name']} cannot be merged: {WHY_NOT[first['kind']]}")
     found: dict[bytes, list[AnyRow]] = {}
     for table in tables:
         _check_same(first, table)
@@ -52,7 +53,7 @@ def subtract(later: Table, earlier: Table) -> Table:
     """
     _check_same(later, earlier)
     if later["kind"] not in CUMULATIVE:
-        raise ValueRefused(f"{later['name']} cannot be subtracted: {_WHY_NOT[later['kind']]}")
+        raise ValueRefused(f"{later['name']} cannot be subtracted: {WHY_NOT[later['kind']]}")
     before = {row_identity(row): row for row in earlier["rows"]}
     rows = []
     for row in later["rows"]:
@@ -123,4 +124,5 @@ def _difference(table: Table, row: AnyRow, old: AnyRow) -> AnyRow:
 
 
 def _is_something(row: AnyRow) -> bool:
-    return bool(row["value"] if "value" in row else row["count"])
+    """Whether a row counted something; a count and its total may be read with an event between them."""
+    return bool(row["value"] if "value" in row else row["count"] or row.get("total"))

@@ -247,6 +247,13 @@ class Workload(TypedDict):
     work: NotRequired[Work]
 
 
+class LeftOut(TypedDict):
+    """A table of the run that a window lacks."""
+
+    table: str
+    reason: str
+
+
 class Window(TypedDict):
     """When it was measured (UTC, RFC 3339) and what ended it."""
 
@@ -261,6 +268,8 @@ class Window(TypedDict):
     """True where a recording was decoded again: nothing was measured now."""
     index: NotRequired[int]
     """Place of this window among those of its run, from 0."""
+    left_out: NotRequired[list[LeftOut]]
+    """Of a window among others: tables that it lacks; the capture of the whole run has them."""
 
 
 class Problem(TypedDict):

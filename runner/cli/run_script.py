@@ -22,7 +22,9 @@ from runner.cli.options import (
     SudoPasswordFd,
 )
 from runner.cli.recipe_command import WORKLOAD, WorkloadCommand
-from runner.cli.run import DEFAULT_DURATION, check_combination, elevation_for, finish
+from runner.cli.run_end import finish
+from runner.cli.run_once import elevation_for
+from runner.cli.run_request import check_combination, check_command, read_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,7 +118,6 @@ def _run(
     from runner.cli.output import Destination
     from runner.cli.progress import progress_for_stderr
     from runner.interrupts import Interrupts
-    from runner.recipe.durations import parse_duration
     from runner.recipe.parameters import parse_count, parse_power
     from runner.recipe.shares import parse_share
     from runner.workload import Workload
@@ -135,14 +136,9 @@ def _run(
     )
     if workload_argv is not None and duration is not None:
         raise typer.BadParameter("a run lasts as long as its COMMAND or for a --duration, not both")
-    if workload_argv == []:
-        raise typer.BadParameter("there is no COMMAND behind --")
+    check_command(workload_argv)
     script = read_script(path)
-    seconds = (
-        None
-        if workload_argv
-        else parse_duration("--duration", DEFAULT_DURATION if duration is None else duration)
-    )
+    seconds = read_duration(duration, is_open=workload_argv is not None)
     room = parse_count("--max-map-keys", max_map_keys) if max_map_keys is not None else None
     pages = parse_power("--buffer-pages", buffer_pages) if buffer_pages is not None else None
     share = parse_share("--budget", budget) if budget is not None else None

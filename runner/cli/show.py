@@ -37,6 +37,7 @@ def show_recipe(
 
 
 def _lines(recipe: Recipe) -> Iterator[str]:
+    from runner.capture.cutting import why_not_cut
     from runner.recipe.cgroups import BY
     from runner.recipe.parameters import HONOURED_AS, TARGET_FILTERS
 
@@ -54,6 +55,9 @@ def _lines(recipe: Recipe) -> Iterator[str]:
             for key in output.keys:
                 if key.description is not None:
                     yield from _wrapped(f"{key.name}: {key.description}", "    ")
+            why = why_not_cut(output.declaration())
+            if why is not None:
+                yield from _wrapped(f"has no windows (--windows, --interval): {why}", "    ")
             if output.above_of is not None:
                 pair = output.above_of
                 text = (
