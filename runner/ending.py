@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from runner.bpftrace.recording import Recording
     from runner.capture.document import EndedBy, Problem, Window
+    from runner.capture.document import Workload as WorkloadOfWindow
     from runner.workload import AnyWorkload
 
 
@@ -35,13 +36,30 @@ def window_of(
         "ended_by": ended_by,
     }
     if workload is not None:
-        window["workload"] = {
-            "argv": [encode_text(os.fsencode(word)) for word in workload.argv],
-            "exit_code": workload.exit_code,
-        }
+        window["workload"] = _workload(workload, ended_by)
     if is_recorded:
         window["recorded"] = True
     return window
+
+
+def _workload(workload: AnyWorkload, ended_by: EndedBy | None) -> WorkloadOfWindow:
+    # That we ended it when the window was over is no code of its own.
+    is_meant = workload.is_ended_by_us and ended_by == "duration"
+    made: WorkloadOfWindow = {
+        "argv": [encode_text(os.fsencode(word)) for word in workload.argv],
+        "exit_code": None if is_meant else workload.exit_code,
+    }
+    if workload.is_ended_by_us:
+        made["ended"] = "runner"
+    return made
+
+
+def has_failed(window: Window) -> bool:
+    """Whether the command of a run failed: by itself, and not because the run was over."""
+    workload = window.get("workload")
+    if workload is None or workload["exit_code"] == 0 or "ended" in workload:
+        return False
+    return window["ended_by"] in ("workload", "budget", "duration")
 
 
 def how_ended(exit_code: int | None) -> str:
@@ -71,7 +89,7 @@ def ending_problems(
     if stacks:
         yield problem("stacks-lost", stacks, "bpftrace could not find stacks that it had stored")
     code = workload.exit_code if workload is not None else 0
-    if ended_by in ("workload", "budget") and code != 0:
+    if has_failed(window_of(recording, ended_by, workload)):
         yield problem(
             "workload-failed",
             None,

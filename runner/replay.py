@@ -52,6 +52,7 @@ class _Holder(TypedDict):
 class _Workload(TypedDict):
     argv: list[str | TextBytes]
     exit_code: int | None
+    is_ended_by_us: NotRequired[bool]
 
 
 class _Run(TypedDict):
@@ -117,7 +118,8 @@ def _workload_of(outcome: Outcome) -> dict[str, Any]:
     if workload is None:
         return {}
     argv = [encode_text(os.fsencode(word)) for word in workload.argv]
-    return {"workload": {"argv": argv, "exit_code": workload.exit_code}}
+    made = {"argv": argv, "exit_code": workload.exit_code, "is_ended_by_us": workload.is_ended_by_us}
+    return {"workload": made}
 
 
 def _ended(workload: _Workload | None) -> EndedWorkload | None:
@@ -127,7 +129,7 @@ def _ended(workload: _Workload | None) -> EndedWorkload | None:
         word if isinstance(word, str) else os.fsdecode(base64.b64decode(word["base64"]))
         for word in workload["argv"]
     ]
-    return EndedWorkload(argv, workload["exit_code"])
+    return EndedWorkload(argv, workload["exit_code"], workload.get("is_ended_by_us", False))
 
 
 def replay(loaded: LoadedRecipe, values: Mapping[str, tuple[Value, ...]], path: Path) -> Outcome:

@@ -136,7 +136,7 @@ def trace(
 
     The window starts when the last probe is attached and ends by duration, by the end of the
     workload, by SIGINT or SIGTERM, by what it costs, or with bpftrace itself. A workload goes on
-    where the window ended for its cost.
+    where the window ended for its cost, and is ended where it ended for anything else.
 
     :param interrupts: Who watches for signals; without it the trace does.
     :param elevation: How bpftrace gets the privilege that we lack.
@@ -205,6 +205,8 @@ def trace(
             if workload is not None:
                 workload.end()
     ended_by, problems = _ending(reason, recording, job)
+    if ended_by == "workload" and duration_seconds is not None and workload is not None:
+        problems += _too_short(recording, duration_seconds, workload)
     gone = missing_folders(job.target_folders)
     if gone and ended_by != "target":
         problems.append(
@@ -303,6 +305,21 @@ def _ending(reason: str, recording: Recording, job: Job) -> tuple[EndedBy, list[
             return "crash", []
         case _:
             return "interrupt", []
+
+
+def _too_short(recording: Recording, wanted_seconds: float, workload: Workload) -> list[Problem]:
+    """Say that a command ended before the window was to; one that failed says more than that."""
+    if workload.exit_code != 0 or recording.attached is None or recording.ended is None:
+        return []
+    seconds = (recording.ended.clock_ns - recording.attached.clock_ns) / 1e9
+    return [
+        problem(
+            "ended-early",
+            None,
+            f"the command was over after {seconds:.1f} s of {wanted_seconds:g} s: "
+            "it has to last, or --duration be shorter",
+        )
+    ]
 
 
 def _missed(by_probe: Mapping[str, int]) -> Problem:

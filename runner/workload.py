@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import shutil
 import signal
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
@@ -18,7 +20,7 @@ from runner.host.processes import descendants_of
 from runner.lifetime import end_with_parent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from runner.interrupts import Interrupts
 
@@ -34,10 +36,11 @@ class EndedWorkload:
 
     argv: Sequence[str]
     exit_code: int | None
+    is_ended_by_us: bool = False
 
 
 class Workload:
-    """A command that a run lasts for. Its stdout goes to stderr: ours carries the result alone."""
+    """A command that runs while a run lasts. Its stdout goes to stderr: ours carries the result alone."""
 
     def __init__(self, argv: Sequence[str]) -> None:
         """Check that the command exists; nothing is started yet.
@@ -46,6 +49,8 @@ class Workload:
         """
         self.argv = list(argv)
         self.exit_code: int | None = None
+        self.is_ended_by_us = False
+        """The run was over before the command was."""
         self._process: subprocess.Popen[bytes] | None = None
         self._happened: SimpleQueue[str] = SimpleQueue()
         if shutil.which(self.argv[0]) is None:
@@ -78,13 +83,9 @@ class Workload:
         process = self._process
         if process is None:
             return
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            if process.poll() is not None:
-                break
-            # What a shell started does not end with it.
-            for pid in (process.pid, *descendants_of(process.pid)):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, number)
+        self.is_ended_by_us = process.poll() is None
+        if self.is_ended_by_us:
+            _end_all([process.pid, *descendants_of(process.pid)])
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(_TERM_SECONDS)
         self.exit_code = process.returncode
@@ -94,6 +95,44 @@ class Workload:
         self.exit_code = self._process.wait()
         self._happened.put("end")
         on_end()
+
+
+def _end_all(pids: Sequence[int]) -> None:
+    """End processes: what a shell started does not end with it, and is nobody's descendant then."""
+    with contextlib.ExitStack() as descriptors:
+        family = {pid: _opened(pid, descriptors) for pid in pids}
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            for pid, descriptor in family.items():
+                with contextlib.suppress(ProcessLookupError):
+                    if descriptor is None:
+                        os.kill(pid, number)
+                    else:
+                        signal.pidfd_send_signal(descriptor, number)
+            if _have_ended(family.values(), _TERM_SECONDS):
+                return
+
+
+def _opened(pid: int, descriptors: contextlib.ExitStack) -> int | None:
+    """Return a descriptor of a process, whose id may soon be another's; None where there is none."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except OSError:
+        return None
+    descriptors.callback(os.close, descriptor)
+    return descriptor
+
+
+def _have_ended(family: Iterable[int | None], seconds: float) -> bool:
+    """Wait until processes have ended; return whether they all have."""
+    poll, deadline = select.poll(), time.monotonic() + seconds
+    waiting = {descriptor for descriptor in family if descriptor is not None}
+    for descriptor in waiting:
+        poll.register(descriptor, select.POLLIN)
+    while waiting and (left := deadline - time.monotonic()) > 0:
+        for descriptor, _ in poll.poll(left * 1000):
+            poll.unregister(descriptor)
+            waiting.discard(descriptor)
+    return not waiting
 
 
 AnyWorkload = Workload | EndedWorkload

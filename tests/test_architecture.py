@@ -13,6 +13,7 @@ LOWER |= {
     "events",
     "targets",
     "overhead",
+    "ending",
     "interrupts",
     "decode",
     "run_script",

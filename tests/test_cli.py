@@ -84,7 +84,7 @@ RUN = ("run", "tcp-retrans")
         ((*RUN, "--duration", "9999h"), 3, "up to 7 days"),
         ((*RUN, "-f", "xml"), 2, "xml"),
         ((*RUN, "--max-map-keys", "0"), 3, "outside 1 to 10000000"),
-        ((*RUN, "-d", "1s", "--", "true"), 2, "not both"),
+        ((*RUN, "-d", "0s", "--", "true"), 3, "not a duration above 0"),
         ((*RUN, "--"), 2, "no COMMAND"),
         ((*RUN, "--", "no-such-command-at-all"), 7, "no command 'no-such-command-at-all'"),
         ((*RUN, "-o", "/no/such/folder/x.json"), 8, "cannot be written: No such file"),

@@ -240,10 +240,13 @@ class Work(TypedDict):
 
 
 class Workload(TypedDict):
-    """The command that the run lasted for; a negative code is the signal that ended it."""
+    """The command that ran while the run lasted; a negative code is the signal that ended it."""
 
     argv: list[str | TextBytes]
     exit_code: int | None
+    """`null` where it was ended because the duration was over."""
+    ended: NotRequired[Literal["runner"]]
+    """The run was over before the command was, which was ended with it."""
     work: NotRequired[Work]
 
 

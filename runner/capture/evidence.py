@@ -101,7 +101,7 @@ def why_unfit(capture: Capture, *, has_keys: bool) -> str | None:
     if window["ended_by"] in _CUT_SHORT:
         return _CUT_SHORT[window["ended_by"]]
     workload = window.get("workload")
-    if workload is not None and workload["exit_code"] != 0:
+    if workload is not None and workload["exit_code"] != 0 and "ended" not in workload:
         return "the command failed: this is not the load that was meant"
     # A window among others has no end of its own: the next one goes on.
     if window["ended_by"] is None and "index" not in window:

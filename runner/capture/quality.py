@@ -163,7 +163,10 @@ RULES: dict[str, Rule] = {
     "runner-stalled": Rule(
         "degraded", "the runner did not end the window in time; bpftrace ended itself", "nothing"
     ),
-    "ended-early": Rule("degraded", "somebody else ended bpftrace", "nothing"),
+    "ended-early": Rule(
+        "degraded", "the run ended before its time: somebody else ended bpftrace, or the command was over",
+        "nothing",
+    ),
     "over-budget": Rule(
         "usable", "the run took more of the processors than its --budget, and ended: its window is shorter",
         "nothing", "take a cheaper recipe, fewer probes, or a bigger --budget",

@@ -20,7 +20,8 @@ Duration = Annotated[
         "-d",
         "--duration",
         metavar="DURATION",
-        help="How long to trace: 10s, 500ms, 2m. [default: 10s; with -- COMMAND: as long as it runs]",
+        help="How long to trace: 10s, 500ms, 2m; COMMAND is ended then. "
+        "[default: 10s; with -- COMMAND: as long as it runs]",
         show_default=False,
     ),
 ]

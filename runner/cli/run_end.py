@@ -16,6 +16,7 @@ def finish(capture: Capture, recipe: Recipe | None = None) -> None:
     """
     from runner.cli.budget import refusal
     from runner.cli.output import say
+    from runner.ending import has_failed
     from runner.errors import TraceFailed, WorkloadFailed
 
     window = capture["window"]
@@ -35,7 +36,7 @@ def finish(capture: Capture, recipe: Recipe | None = None) -> None:
         details = "; ".join(problem["detail"] for problem in capture["quality"]["problems"])
         raise TraceFailed(f"the run is void: {details or 'bpftrace ended by itself'}")
     workload = window.get("workload")
-    if workload and window["ended_by"] in ("workload", "budget") and workload["exit_code"] != 0:
+    if workload and has_failed(window):
         if refused is not None:
             say(f"note: {refused.message}")
         code = workload["exit_code"]

@@ -163,8 +163,6 @@ def _check_given(given: Given, command: list[str] | None) -> None:
     if given.count is not None and given.interval is None:
         raise typer.BadParameter("--count counts windows: it needs an --interval")
     check_command(command)
-    if command is not None and given.duration is not None:
-        raise typer.BadParameter("a run lasts as long as its COMMAND or for a --duration, not both")
     if given.windows is not None and command is not None and given.duration is None:
         raise typer.BadParameter(
             "nobody knows how long COMMAND runs, so it cannot be cut into --windows: "

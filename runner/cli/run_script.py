@@ -134,8 +134,6 @@ def _run(
             "--overhead off": overhead is Measured.OFF,
         }
     )
-    if workload_argv is not None and duration is not None:
-        raise typer.BadParameter("a run lasts as long as its COMMAND or for a --duration, not both")
     check_command(workload_argv)
     script = read_script(path)
     seconds = read_duration(duration, is_open=workload_argv is not None)
