@@ -69,6 +69,9 @@ def _lines(recipe: Recipe) -> Iterator[str]:
                 per = " a second" if limit.statistic == "rate" else ""
                 text = f"{limit.statistic} above {limit.above:g} {output.unit}{per}: {limit.meaning}"
                 yield from _wrapped(f"worth a look: {text}", "    ")
+    primary = recipe.primary
+    better = f"{primary.better} is better"
+    yield from _wrapped(f"compare decides by {primary.table}.{primary.statistic}: {better}", "  ")
     yield "\nParameters"
     for parameter in recipe.parameters:
         kind = parameter.kind

@@ -80,8 +80,7 @@ def drawn(
     """
     said: dict[int, Counter[str]] = {}
     for runs in RUNS_A_SIDE:
-        found = [compared(*draw(runs))["verdict"] for _ in range(count // len(RUNS_A_SIDE))]
-        said[runs] = Counter(found)
+        said[runs] = Counter(compared(*draw(runs))["verdict"] for _ in range(count // len(RUNS_A_SIDE)))
     return said
 
 
@@ -134,7 +133,7 @@ def main() -> None:
         return found[:runs], found[runs:]
 
     same = drawn(chance, COMPARISONS, of_same)
-    heavier = Counter(
+    heavier: Counter[str] = Counter(
         compared(chance.sample(sides[1], RUNS_A_SIDE[0]), chance.sample(sides[2], RUNS_A_SIDE[0]))["verdict"]
         for _ in range(WITH_HEAVIER)
     )
