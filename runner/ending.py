@@ -51,6 +51,8 @@ def _workload(workload: AnyWorkload, ended_by: EndedBy | None) -> WorkloadOfWind
     }
     if workload.is_ended_by_us:
         made["ended"] = "runner"
+    if workload.work is not None:
+        made["work"] = {"count": workload.work.count, "unit": workload.work.unit}
     return made
 
 
@@ -95,3 +97,5 @@ def ending_problems(
             None,
             f"the command failed ({how_ended(code)}): this is not the load that was meant",
         )
+    if workload is not None and workload.work_problem is not None:
+        yield problem("work-unreadable", None, workload.work_problem)

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NotRequired
 
-from pydantic import StringConstraints, TypeAdapter, ValidationError
+from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from runner.bpftrace.recording import read_recording, write_recording
@@ -29,6 +29,7 @@ from runner.host.sockets import Holder
 from runner.outcome import Outcome
 from runner.plan import Plan
 from runner.recipe.render import render_program
+from runner.work import MOST, Work
 from runner.workload import EndedWorkload
 
 if TYPE_CHECKING:
@@ -49,10 +50,17 @@ class _Holder(TypedDict):
     group: NotRequired[Label]
 
 
+class _Work(TypedDict):
+    count: Annotated[int, Field(ge=0, le=MOST)]
+    unit: str | None
+
+
 class _Workload(TypedDict):
     argv: list[str | TextBytes]
     exit_code: int | None
     is_ended_by_us: NotRequired[bool]
+    work: NotRequired[_Work | None]
+    work_problem: NotRequired[str | None]
 
 
 class _Run(TypedDict):
@@ -118,7 +126,14 @@ def _workload_of(outcome: Outcome) -> dict[str, Any]:
     if workload is None:
         return {}
     argv = [encode_text(os.fsencode(word)) for word in workload.argv]
-    made = {"argv": argv, "exit_code": workload.exit_code, "is_ended_by_us": workload.is_ended_by_us}
+    made: _Workload = {
+        "argv": argv,
+        "exit_code": workload.exit_code,
+        "is_ended_by_us": workload.is_ended_by_us,
+        "work_problem": workload.work_problem,
+    }
+    if workload.work is not None:
+        made["work"] = {"count": workload.work.count, "unit": workload.work.unit}
     return {"workload": made}
 
 
@@ -129,7 +144,14 @@ def _ended(workload: _Workload | None) -> EndedWorkload | None:
         word if isinstance(word, str) else os.fsdecode(base64.b64decode(word["base64"]))
         for word in workload["argv"]
     ]
-    return EndedWorkload(argv, workload["exit_code"], workload.get("is_ended_by_us", False))
+    work = workload.get("work")
+    return EndedWorkload(
+        argv,
+        workload["exit_code"],
+        workload.get("is_ended_by_us", False),
+        Work(work["count"], work["unit"]) if work is not None else None,
+        workload.get("work_problem"),
+    )
 
 
 def replay(loaded: LoadedRecipe, values: Mapping[str, tuple[Value, ...]], path: Path) -> Outcome:

@@ -116,6 +116,9 @@ class WindowReader:
             if self._last_border_ns is None or read_at_ns - self._begun < self._last_border_ns:
                 self._hand_on(snapshot, read_at_ns)
             return "taken"
+        if self._is_over:
+            # Where the rest of a snapshot never comes, this is what is printed at the end.
+            return "kept"
         found = _MAP.match(line)
         if found is None and not line.startswith(_ROW):
             return "kept"

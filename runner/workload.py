@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from runner.errors import WorkloadFailed
 from runner.host.processes import descendants_of
 from runner.lifetime import end_with_parent
+from runner.work import VARIABLE, Work, WorkFile, parse_work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -37,6 +38,8 @@ class EndedWorkload:
     argv: Sequence[str]
     exit_code: int | None
     is_ended_by_us: bool = False
+    work: Work | None = None
+    work_problem: str | None = None
 
 
 class Workload:
@@ -51,6 +54,11 @@ class Workload:
         self.exit_code: int | None = None
         self.is_ended_by_us = False
         """The run was over before the command was."""
+        self.work: Work | None = None
+        """What it says that it did; known at its end."""
+        self.work_problem: str | None = None
+        """Why that cannot be understood."""
+        self._work_file: WorkFile | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._happened: SimpleQueue[str] = SimpleQueue()
         if shutil.which(self.argv[0]) is None:
@@ -62,10 +70,12 @@ class Workload:
         :raises WorkloadFailed: It cannot be started.
         """
         try:
+            self._work_file = WorkFile()
             # On a descriptor of its own: the command's stdout, joined to our stderr.
             self._process = subprocess.Popen(
                 self.argv,
                 stdout=sys.stderr.fileno(),
+                env={**os.environ, VARIABLE: str(self._work_file.path)},
                 preexec_fn=end_with_parent(),  # noqa: PLW1509
             )
         except OSError as error:
@@ -81,14 +91,25 @@ class Workload:
     def end(self) -> None:
         """End the command and what it started, if it still runs: SIGTERM, and SIGKILL after 5 s."""
         process = self._process
-        if process is None:
-            return
-        self.is_ended_by_us = process.poll() is None
-        if self.is_ended_by_us:
-            _end_all([process.pid, *descendants_of(process.pid)])
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(_TERM_SECONDS)
-        self.exit_code = process.returncode
+        if process is not None:
+            self.is_ended_by_us = process.poll() is None
+            if self.is_ended_by_us:
+                _end_all([process.pid, *descendants_of(process.pid)])
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(_TERM_SECONDS)
+            self.exit_code = process.returncode
+        if self._work_file is not None:
+            self._read_work(self._work_file)
+            self._work_file = None
+
+    def _read_work(self, file: WorkFile) -> None:
+        try:
+            self.work = parse_work(file.read())
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else str(error)
+            self.work_problem = f"what the command wrote into ${VARIABLE} is not understood: {why}"
+        finally:
+            file.remove()
 
     def _wait(self, on_end: Callable[[], None]) -> None:
         assert self._process is not None

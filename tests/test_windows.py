@@ -112,8 +112,18 @@ def test_what_comes_behind_the_last_border_is_in_the_last_window(reader):
     snapshot(taker, SECOND, {}, 5)
     taker.end_with_the_run()
     # It was on its way when the run ended.
-    assert snapshot(taker, 2 * SECOND, {}, 8) == ["taken"] * 4
+    assert snapshot(taker, 2 * SECOND, {}, 8) == ["taken", "kept", "kept", "taken"]
     final(taker, 2 * SECOND + 9, {}, 9)
+    assert totals(windows) == [5, 4]
+
+
+def test_a_snapshot_that_the_end_cuts_short_takes_nothing_of_the_end(reader):
+    taker, windows = reader()
+    snapshot(taker, SECOND, {}, 5)
+    for line in (printf(SNAPSHOT), map_line("@switches", {})):
+        assert taker.take(line, 2 * SECOND) == "taken"
+    taker.end_with_the_run()
+    final(taker, 2 * SECOND + 9, {"7,1,0,1": 9}, 9)
     assert totals(windows) == [5, 4]
 
 

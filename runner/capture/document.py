@@ -232,11 +232,10 @@ class Host(TypedDict):
 
 
 class Work(TypedDict):
-    """What the command says that it did."""
+    """How much a command says that it did ($EBPF_RECIPE_WORK)."""
 
     count: int
     unit: str | None
-    """Of one of it: `requests`."""
 
 
 class Workload(TypedDict):
@@ -248,6 +247,7 @@ class Workload(TypedDict):
     ended: NotRequired[Literal["runner"]]
     """The run was over before the command was, which was ended with it."""
     work: NotRequired[Work]
+    """Where it says so: all that it did, from its start to its end."""
 
 
 class LeftOut(TypedDict):

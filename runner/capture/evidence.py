@@ -57,6 +57,7 @@ EFFECTS: Mapping[str, Effect] = {
     "pod-incomplete": "unfit",
     "runtime-errors": "unfit",
     "workload-failed": "unfit",
+    "work-unreadable": "none",
     "tracer-stopped": "unfit",
     "runner-stalled": "unfit",
     "ended-early": "unfit",

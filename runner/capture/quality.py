@@ -159,6 +159,10 @@ RULES: dict[str, Rule] = {
     "workload-failed": Rule(
         "degraded", "the command failed: this is not the load that was meant", "nothing"
     ),
+    "work-unreadable": Rule(
+        "usable", "how much the command did is not known: what it wrote is not NUMBER [UNIT]", "nothing",
+        "write one line into $EBPF_RECIPE_WORK: 12000 requests",
+    ),
     "tracer-stopped": Rule("degraded", "bpftrace was stopped for a part of the window", "nothing"),
     "runner-stalled": Rule(
         "degraded", "the runner did not end the window in time; bpftrace ended itself", "nothing"

@@ -27,11 +27,12 @@ def finish(capture: Capture, recipe: Recipe | None = None) -> None:
         for problem in capture["quality"]["problems"]:
             if problem["code"] == "over-budget":
                 say(f"note: the run was stopped: {problem['detail']}")
-    if capture["quality"]["grade"] == "degraded":
-        for problem in capture["quality"]["problems"]:
-            # That the command failed is said below, and why the run ended is said already.
-            if problem["code"] not in ("workload-failed", "over-budget"):
-                say(f"note: {problem['code']}: {problem['detail']}")
+    is_degraded = capture["quality"]["grade"] == "degraded"
+    # That the command failed is said below, and why the run ended is said already.
+    silent = ("workload-failed", "over-budget")
+    for problem in capture["quality"]["problems"]:
+        if problem["code"] == "work-unreadable" or (is_degraded and problem["code"] not in silent):
+            say(f"note: {problem['code']}: {problem['detail']}")
     if window["ended_by"] == "crash" or capture["quality"]["grade"] == "void":
         details = "; ".join(problem["detail"] for problem in capture["quality"]["problems"])
         raise TraceFailed(f"the run is void: {details or 'bpftrace ended by itself'}")

@@ -50,7 +50,17 @@ def record(
     load: Path, spinners: int, path: Path, *, bpftrace: str = "bpftrace", seconds: int = SECONDS
 ) -> None:
     """Record one run: its own start of bpftrace, and of the load."""
-    command = [_PROGRAM, "run", "runqlat", "--comm", load.name, "--above", THRESHOLD, "--bpftrace", bpftrace]
+    command: list[str | Path] = [
+        _PROGRAM,
+        "run",
+        "runqlat",
+        "--comm",
+        load.name,
+        "--above",
+        THRESHOLD,
+        "--bpftrace",
+        bpftrace,
+    ]
     command += ["-o", path, "--", load, str(seconds), str(spinners)]
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
 
