@@ -117,7 +117,7 @@ class WindowReader:
                 self._hand_on(snapshot, read_at_ns)
             return "taken"
         if self._is_over:
-            # Where the rest of a snapshot never comes, this is what is printed at the end.
+            # The rest of a snapshot may never come: then this is printed at the end, else that supersedes it.
             return "kept"
         found = _MAP.match(line)
         if found is None and not line.startswith(_ROW):
