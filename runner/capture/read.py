@@ -38,7 +38,7 @@ def read_capture(path: Path) -> Capture:
     try:
         found = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        raise NotUnderstood(f"{path}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from error
+        raise _not_json(path, error) from error
     return _checked(found, str(path))
 
 
@@ -51,11 +51,15 @@ def read_captures(path: Path) -> list[Capture]:
     try:
         found = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        found = _lines(raw)
+        found = _lines(raw, path)
         if found is None:
-            raise NotUnderstood(f"{path}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from error
+            raise _not_json(path, error) from error
     if not isinstance(found, list):
-        return [_checked(found, str(path))]
+        found = [] if _is_event(found) else [found]
+        if found:
+            return [_checked(found[0], str(path))]
+    if not found:
+        raise NotUnderstood(f"{path} holds no capture")
     return [_checked(each, f"{path}: capture {place}") for place, each in enumerate(found, 1)]
 
 
@@ -66,15 +70,25 @@ def _read(path: Path) -> bytes:
         raise NotUnderstood(f"{path}: {error.strerror}") from error
 
 
-def _lines(raw: bytes) -> list[Any] | None:
-    """Return the captures of a file of lines, without the events between them; None where it is none."""
-    lines = raw.splitlines()
-    if len(lines) < 2:
-        return None
-    try:
-        found = [orjson.loads(line) for line in lines if line.strip()]
-    except orjson.JSONDecodeError:
-        return None
+def _not_json(path: Path, error: orjson.JSONDecodeError, line: int | None = None) -> NotUnderstood:
+    return NotUnderstood(f"{path}:{line or error.lineno}:{error.colno}: not JSON: {error.msg}")
+
+
+def _lines(raw: bytes, path: Path) -> list[Any] | None:
+    """Return the captures of a file of lines, without the events between them; None where it is none.
+
+    :raises NotUnderstood: It begins as one, and a line is no JSON.
+    """
+    found = []
+    for number, line in enumerate(raw.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            found.append(orjson.loads(line))
+        except orjson.JSONDecodeError as error:
+            if not found:
+                return None
+            raise _not_json(path, error, number) from error
     return [each for each in found if not _is_event(each)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,39 +36,66 @@ def read_side(names: Iterable[str], side: SideName) -> Read:
     """Read all captures of a side; what cannot be read keeps nothing else from being read.
 
     :param names: Of files; of directories, whose files ending in .json and .jsonl are meant; patterns of
-        both, where there is no file of that name.
+        both, where there is no file of that name. Their order means nothing.
     """
     captures: list[tuple[str, Capture]] = []
     problems: list[ComparisonProblem] = []
-    seen: set[Path] = set()
-    for name in names:
-        paths, why = _files(name)
-        if why is not None:
-            problems.append(_problem(side, name, why))
+    seen: set[str] = set()
+    for name in sorted(set(names)):
+        try:
+            paths = _files(name)
+        except NotUnderstood as error:
+            problems.append(_problem(side, name, error))
+            continue
         for path in paths:
-            if path.resolve() in seen:
+            # Unlike pathlib's it takes links that lead in a circle for what they are.
+            real = os.path.realpath(path)
+            if real in seen:
                 continue
-            seen.add(path.resolve())
+            seen.add(real)
             try:
                 captures += [(str(path), capture) for capture in read_captures(path)]
             except NotUnderstood as error:
-                hint = f" ({error.hint})" if error.hint else ""
-                problems.append(_problem(side, str(path), f"{error.message}{hint}"))
+                problems.append(_problem(side, str(path), error))
     return Read(captures, problems)
 
 
-def _files(name: str) -> tuple[list[Path], str | None]:
-    """Return the files that a name means, or why there are none."""
-    path = Path(name)
-    if path.is_dir():
-        found = sorted(each for each in path.iterdir() if each.suffix in _SUFFIXES and not each.is_dir())
-        return found, None if found else f"{name} has no captures in it (files ending in .json or .jsonl)"
-    if path.exists() or not glob.has_magic(name):
-        return [path], None
-    # A pattern may be absolute, which those of pathlib are not.
-    found = [each for match in sorted(glob.glob(name, recursive=True)) for each in _files(match)[0]]  # noqa: PTH207
-    return found, None if found else f"no file is called {name}"
+def _files(name: str) -> list[Path]:
+    """Return the files that a name means.
+
+    :raises NotUnderstood: It means none.
+    """
+    # Those of pathlib raise where a name is too long or a directory is shut, and know no absolute patterns.
+    if os.path.isdir(name):  # noqa: PTH112
+        found = _captures_in(Path(name))
+        if not found:
+            raise NotUnderstood(f"{name} has no captures in it (files ending in .json or .jsonl)")
+        return found
+    if os.path.lexists(name) or not glob.has_magic(name):
+        return [Path(name)]
+    found = []
+    for match in sorted(glob.glob(name, recursive=True)):  # noqa: PTH207
+        found += _captures_in(Path(match)) if os.path.isdir(match) else [Path(match)]  # noqa: PTH112
+    if not found:
+        raise NotUnderstood(f"no file is called {name}")
+    return found
 
 
-def _problem(side: SideName, name: str, why: str) -> ComparisonProblem:
-    return {"code": "unreadable", "side": side, "files": [name], "detail": why, "left_out": True}
+def _captures_in(directory: Path) -> list[Path]:
+    try:
+        names = sorted(os.listdir(directory))  # noqa: PTH208
+    except OSError as error:
+        raise NotUnderstood(f"{directory}: {error.strerror}") from error
+    found = [directory / name for name in names if name.endswith(_SUFFIXES)]
+    return [each for each in found if not os.path.isdir(each)]  # noqa: PTH112
+
+
+def _problem(side: SideName, name: str, why: NotUnderstood) -> ComparisonProblem:
+    hint = f" ({why.hint})" if why.hint else ""
+    return {
+        "code": "unreadable",
+        "side": side,
+        "files": [name],
+        "detail": f"{why.message}{hint}",
+        "left_out": True,
+    }
