@@ -7,22 +7,13 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from runner.capture.document import Capture, Table
+from runner.capture.consistency import contradiction
+from runner.capture.document import Capture
 from runner.capture.whole_file import read_whole
 from runner.errors import NotUnderstood
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from runner.capture.declaration import Kind
-
-_WHOLE: frozenset[Kind] = frozenset({"count", "sum", "min", "max", "avg"})
-
-_FIELDS: dict[Kind, frozenset[str]] = {
-    "stats": frozenset({"count", "average", "total"}),
-    "histogram": frozenset({"count", "buckets", "quantiles"}),
-    "time-series": frozenset({"points"}),
-}
 
 _CAPTURE = TypeAdapter(Capture)
 
@@ -114,60 +105,7 @@ def _checked(found: Any, where: str) -> Capture:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise NotUnderstood(f"{where} is not a capture: {place}: {first['msg']}") from error
-    for table in capture["tables"]:
-        _check(table, where)
-    for number, event in enumerate(capture["events"]):
-        for name, value in event["fields"].items():
-            if not all(_is_plain(each) for each in (value if isinstance(value, list) else [value])):
-                raise NotUnderstood(f"{where} is not a capture: events.{number}.{name}: no value of a field")
+    problem = contradiction(capture)
+    if problem is not None:
+        raise NotUnderstood(f"{where} is not a capture: {problem}")
     return capture
-
-
-def _is_plain(value: Any) -> bool:
-    """Whether a value is one that a field of an event, or a word of it, has."""
-    if isinstance(value, dict):
-        return value.keys() == {"text", "base64"} and all(isinstance(each, str) for each in value.values())
-    return value is None or isinstance(value, str | int)
-
-
-def _is_histogram(row: Any) -> bool:
-    """Whether buckets have bounds and counts, and each quantile is a pair of bounds or not known."""
-    for bucket in row["buckets"]:
-        lower, upper = bucket.get("lower", ""), bucket.get("upper", "")
-        if not (
-            (type(lower) is int or lower is None)
-            and (type(upper) is int or upper is None)
-            and type(bucket.get("count")) is int
-        ):
-            return False
-    return type(row["count"]) is int and all(
-        pair is None
-        or (
-            isinstance(pair, list)
-            and len(pair) == 2
-            and all(each is None or type(each) is int for each in pair)
-        )
-        for pair in row["quantiles"].values()
-    )
-
-
-def _check(table: Table, where: str) -> None:
-    """Refuse a table whose rows are not what the table itself says: the types cannot say that.
-
-    :raises NotUnderstood: Naming the table and the row.
-    """
-    names = {column["name"] for column in table["keys"]}
-    fields = _FIELDS.get(table["kind"], frozenset({"value"}))
-    for place, row in enumerate(table["rows"]):
-        value = row.get("value", 0)
-        if row["key"].keys() != names:
-            problem = f"its keys are not {sorted(names)}"
-        elif not fields <= row.keys():
-            problem = f"it does not have {', '.join(sorted(fields - row.keys()))}"
-        elif table["kind"] == "histogram" and not _is_histogram(row):
-            problem = "its buckets or quantiles are none"
-        elif table["kind"] in _WHOLE and type(value) is not int:
-            problem = f"{value!r} is not a whole number"
-        else:
-            continue
-        raise NotUnderstood(f"{where} is not a capture: table {table['name']}, row {place}: {problem}")

@@ -276,7 +276,7 @@ def _exit_code(comparison: Comparison) -> int:
     from runner.errors import ExitCode
 
     codes = {problem["code"] for problem in comparison["problems"] if problem["left_out"]}
-    if "unreadable" in codes:
+    if codes & {"unreadable", "not-a-capture"}:
         return ExitCode.DECODE
     if codes & set(_MISTAKES):
         return ExitCode.VALUE

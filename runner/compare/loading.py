@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.capture.consistency import impossible_number
 from runner.capture.read import read_captures
 from runner.errors import NotUnderstood
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from runner.capture.document import Capture
-    from runner.compare.document import ComparisonProblem, SideName
+    from runner.compare.document import ComparisonProblem, ProblemCode, SideName
 
 _SUFFIXES = (".json", ".jsonl")
 
@@ -54,9 +55,16 @@ def read_side(names: Iterable[str], side: SideName) -> Read:
                 continue
             seen.add(real)
             try:
-                captures += [(str(path), capture) for capture in read_captures(path)]
+                found = read_captures(path)
             except NotUnderstood as error:
                 problems.append(_problem(side, str(path), error))
+                continue
+            for capture in found:
+                why = impossible_number(capture)
+                if why is None:
+                    captures.append((str(path), capture))
+                else:
+                    problems.append(_problem(side, str(path), NotUnderstood(why), "not-a-capture"))
     return Read(captures, problems)
 
 
@@ -90,10 +98,12 @@ def _captures_in(directory: Path) -> list[Path]:
     return [each for each in found if not os.path.isdir(each)]  # noqa: PTH112
 
 
-def _problem(side: SideName, name: str, why: NotUnderstood) -> ComparisonProblem:
+def _problem(
+    side: SideName, name: str, why: NotUnderstood, code: ProblemCode = "unreadable"
+) -> ComparisonProblem:
     hint = f" ({why.hint})" if why.hint else ""
     return {
-        "code": "unreadable",
+        "code": code,
         "side": side,
         "files": [name],
         "detail": f"{why.message}{hint}",
