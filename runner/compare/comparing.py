@@ -7,16 +7,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from runner.compare.blocks import blocks_of, known
+from runner.compare.declared import declared_outcome, outcome_of
 from runner.compare.design import arrange
 from runner.compare.distributions import distributions
 from runner.compare.exploring import explored
-from runner.compare.fitness import SIDES, fit_runs
+from runner.compare.findings import SIDES
+from runner.compare.fitness import fit_runs
 from runner.compare.gates import gate_results
 from runner.compare.hosts import host_names
 from runner.compare.load import Loads
 from runner.compare.margin import Margin
 from runner.compare.one_run import judge_windows
-from runner.compare.outcome import DECIDING, declared_outcome, outcome_of
+from runner.compare.outcome import DECIDING
 from runner.compare.permutation import Block
 from runner.compare.planning import can_decide
 from runner.compare.primaries import Asked, judge_primaries, together
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from runner.capture.gate import Inconclusive
     from runner.compare.design import Arrangement
     from runner.compare.document import Comparison, Load, Row, Run, Series, Side, Word
-    from runner.compare.fitness import Findings
+    from runner.compare.findings import Findings
     from runner.compare.loading import Read
     from runner.compare.outcome import Numbers, Outcome
     from runner.compare.runs import RecordedRun
@@ -69,7 +71,7 @@ def compare(before: Read, after: Read, wanted: Wanted) -> Comparison:
     reference = sides[0][0]
     arrangement = arrange(*sides)
     work = _common_work(sides)
-    outcomes = _outcomes(reference, wanted)
+    outcomes = _outcomes([run for side in sides for run in side], wanted)
     if work is not None:
         outcomes = [each.with_work(work) if each.subject.statistic == "rate" else each for each in outcomes]
     numbers = [[outcome.numbers(side) for side in sides] for outcome in outcomes]
@@ -131,14 +133,13 @@ def _empty(name: str, read: Read, found: Findings) -> str:
     return f"there is no run {name} that can be compared: {reasons or 'all are left out'}"
 
 
-def _outcomes(reference: RecordedRun, wanted: Wanted) -> list[Outcome]:
+def _outcomes(runs: Sequence[RecordedRun], wanted: Wanted) -> list[Outcome]:
     if wanted.primaries:
         outcomes = [
-            outcome_of(subject, reference, what="--primary", there_is=DECIDING)
-            for subject in wanted.primaries
+            outcome_of(subject, runs, what="--primary", there_is=DECIDING) for subject in wanted.primaries
         ]
     else:
-        outcomes = [declared_outcome(reference)]
+        outcomes = [declared_outcome(runs)]
     if wanted.margin is None:
         return outcomes
     return [replace(each, margin=_given(wanted.margin, each)) for each in outcomes]
@@ -176,7 +177,8 @@ def _loads(
             before, after = ([each for each in side if each is not None] for side in rates)
             return Loads(before, after, work)
     for outcome in outcomes:
-        if outcome.subject.statistic != "rate":
+        are_known = all(outcome.is_of(run) for side in sides for run in side)
+        if outcome.subject.statistic != "rate" and are_known:
             rates = [[run.events_per_second(outcome.subject.table) for run in side] for side in sides]
             if all(each is not None for side in rates for each in side):
                 before, after = ([each for each in side if each is not None] for side in rates)

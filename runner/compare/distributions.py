@@ -15,15 +15,18 @@ if TYPE_CHECKING:
 
 
 def distributions(sides: Sequence[Sequence[RecordedRun]], names: Iterable[str]) -> list[DistributionPair]:
-    """Return the pairs of the tables that are histograms, and whose buckets are cut in one way.
+    """Return the pairs of the tables that are histograms of one unit, each side's buckets cut in one way.
 
     :param names: Of tables.
     """
     pairs: list[DistributionPair] = []
     for name in dict.fromkeys(names):
+        units = {table["unit"] for side in sides for run in side for table in run.tables(name)}
+        if len(units) != 1:
+            continue
         before, after = (_joined(side, name) for side in sides)
         if before is not None and after is not None:
-            unit = sides[0][0].tables(name)[0]["unit"]
+            (unit,) = units
             pairs.append({"name": name, "unit": unit, "before": before, "after": after})
     return pairs
 

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from typing import TYPE_CHECKING
 
 from runner.capture.evidence import why_no_measurement
-from runner.compare.hosts import host_names, host_of
-from runner.compare.runs import runs_of
+from runner.compare.differences import mark_differences
+from runner.compare.findings import SIDES, Findings
+from runner.compare.hosts import host_of
+from runner.compare.runs import moment, runs_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Sequence
 
     from runner.capture.document import Capture
-    from runner.compare.document import ComparisonProblem, ProblemCode, SideName
+    from runner.compare.document import ProblemCode, SideName
     from runner.compare.loading import Read
     from runner.compare.runs import RecordedRun
-
-SIDES: tuple[SideName, SideName] = ("before", "after")
 
 _ENDED: dict[str, str] = {
     "crash": "bpftrace ended by itself",
@@ -30,29 +30,8 @@ _CUT = {
     "limit": "the window ended at a limit, before its time or behind it",
 }
 
-
-@dataclass(slots=True)
-class Findings:
-    """What is found of captures and runs; the same said of several is said once."""
-
-    problems: list[ComparisonProblem] = field(default_factory=list)
-
-    def add(
-        self, code: ProblemCode, side: SideName | None, files: Iterable[str], detail: str, *, left_out: bool
-    ) -> None:
-        """Add one."""
-        for problem in self.problems:
-            if (problem["code"], problem["side"], problem["detail"]) == (code, side, detail):
-                problem["files"] += [file for file in files if file not in problem["files"]]
-                return
-        made: ComparisonProblem = {
-            "code": code,
-            "side": side,
-            "files": list(files),
-            "detail": detail,
-            "left_out": left_out,
-        }
-        self.problems.append(made)
+_CLOCK_SECONDS = 0.05
+"""One window ends when the next begins; but the clock on the wall that says so may be set meanwhile."""
 
 
 def fit_runs(reads: Sequence[Read]) -> tuple[list[list[RecordedRun]], Findings]:
@@ -70,24 +49,31 @@ def fit_runs(reads: Sequence[Read]) -> tuple[list[list[RecordedRun]], Findings]:
     sides = _of_one_recipe(sides, found)
     sides = _without_overlaps(sides, found)
     if all(sides):
-        _mark_differences(sides, found)
+        mark_differences(sides, found)
     return sides, found
 
 
 def _without_duplicates(reads: Sequence[Read], found: Findings) -> list[list[tuple[str, Capture]]]:
-    on_sides = [{capture["run_id"] for _, capture in read.captures} for read in reads]
-    on_both = on_sides[0] & on_sides[1]
+    # Whoever changed one of the two names of a capture made no other run of it.
+    names = [{capture[name] for _, capture in read.captures for name in ("id", "run_id")} for read in reads]
+    on_both = names[0] & names[1]
     kept: list[list[tuple[str, Capture]]] = []
-    for read, name in zip(reads, SIDES, strict=True):
+    for read, side in zip(reads, SIDES, strict=True):
         seen: set[str] = set()
+        whole: set[str] = set()
         kept.append([])
         for file, capture in read.captures:
-            if capture["run_id"] in on_both:
-                found.add("duplicate", None, [file], "the same run stands on both sides", left_out=True)
+            is_whole = "index" not in capture["window"]
+            if capture["run_id"] in on_both or capture["id"] in on_both:
+                found.add("duplicate", side, [file], "the same run stands on both sides", left_out=True)
             elif capture["id"] in seen:
-                found.add("duplicate", name, [file], "the same capture stands here twice", left_out=True)
+                found.add("duplicate", side, [file], "the same capture stands here twice", left_out=True)
+            elif is_whole and capture["run_id"] in whole:
+                detail = "another capture of all of the same run stands here"
+                found.add("duplicate", side, [file], detail, left_out=True)
             else:
                 seen.add(capture["id"])
+                whole |= {capture["run_id"]} if is_whole else set()
                 kept[-1].append((file, capture))
     return kept
 
@@ -107,16 +93,24 @@ def _is_measured(run: RecordedRun, side: SideName, found: Findings) -> bool:
             code: ProblemCode = "void" if capture["quality"]["grade"] == "void" else "unfit"
             found.add(code, side, run.files, why, left_out=True)
             return False
-    for one, other in itertools.pairwise(run.windows):
-        ended_at, began_at = one["window"]["ended_at"], other["window"]["attached_at"]
-        if one["window"].get("index") == other["window"].get("index") or (
-            ended_at is not None and began_at is not None and began_at < ended_at
-        ):
-            why = "windows of one run overlap: they are of other runs than they say, or were changed"
-            found.add("overlapping", side, run.files, why, left_out=True)
-            return False
+    why = _contradiction(run)
+    if why is not None:
+        found.add("overlapping", side, run.files, why, left_out=True)
+        return False
     _mark(run, side, found)
     return True
+
+
+def _contradiction(run: RecordedRun) -> str | None:
+    """Return why the captures of a run cannot be of one; None where they can."""
+    for one, other in itertools.pairwise(run.windows):
+        ended, began = moment(one["window"]["ended_at"]), moment(other["window"]["attached_at"])
+        is_again = one["window"].get("index") == other["window"].get("index")
+        if is_again or (ended and began and (ended - began).total_seconds() > _CLOCK_SECONDS):
+            return "windows of one run overlap: they are of other runs than they say, or were changed"
+    if any(capture["recipe"] != run.first["recipe"] for capture in run.captures):
+        return "captures of one run are of different recipes: they are of other runs than they say"
+    return None
 
 
 def _mark(run: RecordedRun, side: SideName, found: Findings) -> None:
@@ -134,10 +128,11 @@ def _mark(run: RecordedRun, side: SideName, found: Findings) -> None:
 
 
 def _of_one_recipe(sides: list[list[RecordedRun]], found: Findings) -> list[list[RecordedRun]]:
-    first = next((run for side in sides for run in side), None)
-    if first is None:
+    recipes = Counter(_recipe(run) for side in sides for run in side)
+    if not recipes:
         return sides
-    wanted = _recipe(first)
+    # Of as many, the one that was first: so Counter has it.
+    wanted = recipes.most_common(1)[0][0]
     kept: list[list[RecordedRun]] = []
     for side, name in zip(sides, SIDES, strict=True):
         kept.append([])
@@ -173,49 +168,3 @@ def _without_overlaps(sides: list[list[RecordedRun]], found: Findings) -> list[l
         if host is not None and (last is None or run.ended > last[0].ended):  # type: ignore[operator]
             lasts[host] = (run, name)
     return [[run for run in side if run.run_id not in overlapping] for side in sides]
-
-
-def _mark_differences(sides: list[list[RecordedRun]], found: Findings) -> None:
-    """Tell what is not the same in all runs: what was meant to be changed, or what spoils the comparison."""
-    for code, aspect, what in _ASPECTS:
-        wanted = aspect(sides[0][0])
-        for side, name in zip(sides, SIDES, strict=True):
-            for run in side:
-                seen = aspect(run)
-                if seen != wanted:
-                    detail = f"{what} is {_shown(seen)}, of the first run before it is {_shown(wanted)}"
-                    found.add(code, name, run.files, detail, left_out=False)
-    names = host_names([run for side in sides for run in side])
-    if len(names) > 1:
-        detail = f"runs are of {len(names)} hosts: {', '.join(names)}"
-        found.add("other-host", None, [], detail, left_out=False)
-        return
-    boots = {run.first["host"]["boot_id"] for side in sides for run in side} - {None}
-    if len(boots) > 1:
-        detail = f"{names[0]} was booted {len(boots)} times, or these are several machines of one name"
-        found.add("other-host", None, [], detail, left_out=False)
-
-
-def _program(run: RecordedRun) -> Any:
-    recipe, program = run.first["recipe"], run.first["program"]
-    if recipe is not None:
-        return {"recipe": recipe["digest"], "variant": recipe["variant"], "by": recipe.get("by")}
-    return None if program is None else program["sha256"]
-
-
-_ASPECTS: tuple[tuple[ProblemCode, Callable[[RecordedRun], Any], str], ...] = (
-    ("other-program", _program, "the program"),
-    ("other-parameters", lambda run: run.first["parameters"], "what was given for its parameters"),
-    ("other-target", lambda run: run.first["target"], "the target"),
-    ("other-kernel", lambda run: run.first["host"]["kernel"], "the kernel"),
-    ("other-bpftrace", lambda run: run.first["host"]["bpftrace"], "bpftrace"),
-)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, dict):
-        parts = [f"{name} {_shown(each)}" for name, each in value.items() if each is not None]
-        return ", ".join(parts) or "none"
-    if isinstance(value, list):
-        return " ".join(map(_shown, value))
-    return "not known" if value is None else str(value)

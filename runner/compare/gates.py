@@ -11,7 +11,8 @@ from runner.capture.condition_check import check_condition, shape_of
 from runner.capture.evidence import why_unfit
 from runner.capture.gate import gate_results as results_of_capture
 from runner.compare.blocks import blocks_of
-from runner.compare.outcome import NOT_WORSE, outcome_of
+from runner.compare.declared import outcome_of
+from runner.compare.outcome import NOT_WORSE
 from runner.compare.permutation import permutation_test
 from runner.compare.planning import can_decide
 from runner.compare.verdict import ALPHA
@@ -119,7 +120,8 @@ def _not_worse(
     The numbers of runs are exchanged as for verdicts: a gate passes where a ratio as large as the share is
     refuted, and fails where all that is no larger is, each one-sided at alpha.
     """
-    outcome = outcome_of(condition.subject, sides[0][0], what="gate", there_is=NOT_WORSE)
+    runs = [run for side in sides for run in side]
+    outcome = outcome_of(condition.subject, runs, what="gate", there_is=NOT_WORSE)
     if outcome.better is None:
         raise ValueRefused(
             f"gate '{condition}': nothing says which way {condition.subject.table} is worse",

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from statistics import fmean
 from typing import TYPE_CHECKING, cast
 
 from runner.capture.bounds import Measure
-from runner.capture.condition import ABOVE, NotWorse, Subject, parse_amount
-from runner.capture.condition_check import check_condition, shape_of, unit_of
+from runner.capture.condition import ABOVE
+from runner.capture.condition_check import shape_of
 from runner.capture.distribution import joined_buckets
+from runner.capture.evidence import doubt_of
 from runner.capture.measure import measure
 from runner.capture.percent import in_percent
 from runner.capture.selection import select
-from runner.compare.margin import Margin
 from runner.compare.statistic import mean, mean_log2, quantile_inside
-from runner.errors import NotParsed, ValueRefused
+from runner.errors import ValueRefused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from runner.capture.condition import Amount
+    from runner.capture.condition import Subject
+    from runner.capture.condition_check import TableShape
     from runner.capture.declaration import Better, Kind
-    from runner.capture.document import Capture, Table
+    from runner.capture.document import Capture
     from runner.compare.document import Statistic
+    from runner.compare.margin import Margin
     from runner.compare.runs import RecordedRun
 
 MEAN_LOG2 = "mean-log2"
@@ -71,11 +72,13 @@ class Numbers:
 class Outcome:
     """One number of each run.
 
+    :param shape: Of the table: one of another kind, unit or keys is another table.
     :param unit: Of the table; None where it declares none.
     :param per_work: A rate is per unit of the command's work, and of that name.
     """
 
     subject: Subject
+    shape: TableShape
     unit: str | None
     better: Better | None
     margin: Margin
@@ -117,6 +120,8 @@ class Outcome:
         why: list[str] = []
         for run in runs:
             found = self._number(run)
+            if not isinstance(found, str) and self.margin.measure == "ratio" and found[0] < 0:
+                found = "it is below zero, and such values have no ratio"
             if isinstance(found, str):
                 why.append(found)
                 least.append(None)
@@ -126,8 +131,15 @@ class Outcome:
                 most.append(found[1])
         return Numbers(least, most, why)
 
+    def is_of(self, run: RecordedRun) -> bool:
+        """Whether a run has the table that is meant."""
+        tables = run.tables(self.subject.table)
+        return bool(tables) and all(shape_of(table) == self.shape for table in tables)
+
     def of_windows(self, run: RecordedRun) -> list[float]:
         """Return one number of each window of a run; empty where some have none, or bounds alone."""
+        if not self.is_of(run):
+            return []
         found = [self._of(capture, run) for capture in run.captures_with(self.subject.table)]
         exact = [each[0] for each in found if not isinstance(each, str) and each[0] == each[1]]
         return exact if len(exact) == len(found) == len(run.windows) else []
@@ -136,6 +148,8 @@ class Outcome:
         captures = run.captures_with(self.subject.table)
         if not captures:
             return f"there is no table {self.subject.table}"
+        if not self.is_of(run):
+            return f"its table {self.subject.table} has another kind, unit or keys"
         if self.subject.statistic in _PERMILLE or self.subject.statistic == "mean":
             return self._pooled(captures)
         found = [self._of(capture, run) for capture in captures]
@@ -149,7 +163,10 @@ class Outcome:
     def _of(self, capture: Capture, run: RecordedRun) -> tuple[float, float] | str:
         table = next(each for each in capture["tables"] if each["name"] == self.subject.table)
         if self.subject.statistic == MEAN_LOG2:
-            value = mean_log2(select(table, self.subject.keys).rows)
+            try:
+                value = mean_log2(select(table, self.subject.keys).rows)
+            except ValueRefused as error:
+                return error.message
             return "there were no events" if value is None else (value, value)
         statistic, divisor = self.subject.statistic, 1
         if self.per_work is not None:
@@ -166,6 +183,9 @@ class Outcome:
         return float(found.lower / divisor), float(found.upper / divisor)
 
     def _pooled(self, captures: Sequence[Capture]) -> tuple[float, float] | str:
+        doubts = [doubt_of(capture, has_room=False) for capture in captures]
+        if any(doubt.lost is None for doubt in doubts):
+            return "; ".join(dict.fromkeys(why for doubt in doubts for why in doubt.why))
         tables = [
             each for capture in captures for each in capture["tables"] if each["name"] == self.subject.table
         ]
@@ -181,77 +201,3 @@ class Outcome:
             permille = _PERMILLE.get(self.subject.statistic)
             value = mean(buckets) if permille is None else quantile_inside(buckets, permille)
         return "it has too few events for that" if value is None else (value, value)
-
-
-def outcome_of(
-    subject: Subject, run: RecordedRun, *, what: str, there_is: Mapping[Kind, tuple[str, ...]]
-) -> Outcome:
-    """Return the outcome that a subject names, held against the tables of a run.
-
-    :param what: What it is called in messages.
-    :raises ValueRefused: There is no such table, statistic, key or unit.
-    """
-    tables: dict[str, Table] = {}
-    for capture in run.all_captures:
-        for table in capture["tables"]:
-            tables.setdefault(table["name"], table)
-    shapes = [shape_of(table) for table in tables.values()]
-    check_condition(NotWorse(subject, Fraction(0), text=str(subject)), shapes, what=what, there_is=there_is)
-    table = tables[subject.table]
-    unit: str | None = table["unit"]
-    if subject.statistic == "rate":
-        unit = unit_of("rate", shape_of(table))
-    margin = Margin.ratio()
-    if subject.statistic == ABOVE:
-        margin = Margin.share()
-    elif subject.statistic == MEAN_LOG2:
-        margin = Margin.octaves()
-    return Outcome(subject, unit, _better(table, run), margin)
-
-
-def _better(table: Table, run: RecordedRun) -> Better | None:
-    """Return which way a table is better: as the one that decides, or as it says itself."""
-    recipe = run.first["recipe"]
-    primary = None if recipe is None else recipe["primary"]
-    if primary is not None and primary["table"] == table["name"]:
-        return primary["better"]
-    return table.get("better")
-
-
-def declared_outcome(run: RecordedRun) -> Outcome:
-    """Return the outcome that a run's recipe declared to decide.
-
-    :raises ValueRefused: There is none, or its recipe is of another time.
-    """
-    recipe = run.first["recipe"]
-    primary = None if recipe is None else recipe["primary"]
-    if primary is None:
-        raise ValueRefused(
-            "a script declares nothing that decides a comparison",
-            hint="--primary 'latency.mean-log2', or TABLE.rate",
-        )
-    threshold = None
-    if primary["statistic"] == ABOVE:
-        threshold = _threshold(run, primary["table"])
-    subject = Subject(primary["table"], primary["statistic"], threshold=threshold)
-    return outcome_of(subject, run, what="the recipe's primary outcome", there_is=DECIDING)
-
-
-def _threshold(run: RecordedRun, name: str) -> Amount:
-    for capture in run.all_captures:
-        for table in capture["tables"]:
-            pair = table.get("above_of")
-            given = (
-                capture["parameters"].get(pair["parameter"])
-                if pair is not None and pair["table"] == name
-                else None
-            )
-            if isinstance(given, str):
-                try:
-                    return parse_amount(given)
-                except NotParsed:
-                    continue
-    raise ValueRefused(
-        f"nothing in the captures says from which threshold on {name} was counted",
-        hint=f"--primary '{name}.above(10ms)'",
-    )

@@ -10,7 +10,7 @@ from runner.capture.evidence import events_in
 from runner.capture.measure import seconds_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from runner.capture.document import Capture, Table
 
@@ -43,6 +43,11 @@ class RecordedRun:
         """Return its captures, the one of all of it among them."""
         return self.windows if self.whole is None else (*self.windows, self.whole)
 
+    @property
+    def all_tables(self) -> Iterator[Table]:
+        """Return the tables of all its captures."""
+        return (table for capture in self.all_captures for table in capture["tables"])
+
     def captures_with(self, table: str) -> tuple[Capture, ...]:
         """Return the captures that have a table: windows leave out some, which the whole run has."""
         if self.windows and all(_table(each, table) is not None for each in self.windows):
@@ -59,12 +64,12 @@ class RecordedRun:
     @property
     def began(self) -> datetime | None:
         """Return when it was attached."""
-        return _moment(self.captures[0]["window"]["attached_at"] or self.captures[0]["window"]["started_at"])
+        return moment(self.captures[0]["window"]["attached_at"] or self.captures[0]["window"]["started_at"])
 
     @property
     def ended(self) -> datetime | None:
         """Return when it ended."""
-        return _moment(self.captures[-1]["window"]["ended_at"])
+        return moment(self.captures[-1]["window"]["ended_at"])
 
     @property
     def seconds(self) -> float | None:
@@ -131,7 +136,8 @@ def _table(capture: Capture, name: str) -> Table | None:
     return next((table for table in capture["tables"] if table["name"] == name), None)
 
 
-def _moment(text: str | None) -> datetime | None:
+def moment(text: str | None) -> datetime | None:
+    """Return a time as captures have it; None where it is none, or in no zone."""
     if text is None:
         return None
     try:
