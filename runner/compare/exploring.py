@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runner.capture.rows import identity
 from runner.compare.exploratory import explore
 from runner.compare.folding import folding
+from runner.compare.hosts import host_names
 from runner.compare.outcome import MEAN_LOG2, geometric
 from runner.compare.statistic import mean_log2
 from runner.errors import ValueRefused
@@ -83,6 +85,9 @@ def explored(
         for each in candidates
         if each.row["key"] or (each.row["name"], each.row["statistic"]) not in decided
     ]
+    if len(host_names(runs)) > 1:
+        # Across hosts nothing else is comparable.
+        candidates = [each for each in candidates if each.row["statistic"] == "per-work"]
     if not candidates:
         return []
     before, after = (
@@ -142,11 +147,7 @@ def _candidates(
         first["keys"], ([row["key"] for each in found for row in each["rows"]] for found in tables)
     )
     keys: dict[bytes, Key] = {}
-    try:
-        tallied = [_tally(found, _TALLIES[kind], fold, keys) for found in tables]
-    except ValueRefused:
-        # Buckets without a logarithm.
-        return []
+    tallied = [_tally(found, _TALLIES[kind], fold, keys) for found in tables]
     if first["keys"]:
         _join_rare(tallied, keys, first)
         keys[b""] = {}
@@ -176,7 +177,8 @@ def _numbers(
     kind: str, tallies: Sequence[_Tally], amounts: tuple[Any, Sequence[float]] | None
 ) -> Iterable[tuple[Any, Sequence[float]]]:
     """Return the numbers of each run that a row has."""
-    if kind in ("histogram", "stats") and all(each.count >= LEAST_EVENTS for each in tallies):
+    has_means = all(each.count >= LEAST_EVENTS and math.isfinite(each.total) for each in tallies)
+    if kind in ("histogram", "stats") and has_means:
         name = MEAN_LOG2 if kind == "histogram" else "mean"
         yield name, [each.total / each.count for each in tallies]
     if amounts is not None:
@@ -222,10 +224,13 @@ def _join_rare(tallied: Sequence[dict[bytes, _Tally]], keys: dict[bytes, Key], t
     whole = sum(weights.values())
     ranked = sorted(weights, key=lambda place: (-weights[place], place))
     kept = {place for place in ranked[:MOST_ROWS] if weights[place] >= LEAST_SHARE * whole}
+    other: Key = {column["name"]: OTHER for column in table["keys"]}
+    if len(kept) < len(ranked):
+        # Somebody may be called so: two rows of one name say nothing.
+        kept.discard(identity(other))
     rare = [place for place in ranked if place not in kept]
     if not rare:
         return
-    other: Key = {column["name"]: OTHER for column in table["keys"]}
     for run in tallied:
         joined = _sum(run.pop(place) for place in rare if place in run)
         run[b"other"] = joined
@@ -242,7 +247,11 @@ def _sum(tallies: Iterable[_Tally]) -> _Tally:
 
 
 def _of_histogram(row: Any) -> _Tally:
-    return _Tally(row["count"], row["count"] * (mean_log2([row]) or 0.0))
+    try:
+        return _Tally(row["count"], row["count"] * (mean_log2([row]) or 0.0))
+    except ValueRefused:
+        # Buckets without a logarithm: their events can be counted all the same.
+        return _Tally(row["count"], math.nan)
 
 
 _TALLIES: dict[str, Callable[[Any], _Tally]] = {
