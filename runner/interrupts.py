@@ -22,6 +22,8 @@ class Interrupts:
         self._wake: Callable[[str], None] | None = None
         self._early: list[str] = []
         self._previous: dict[signal.Signals, Any] = {}
+        self.first: str | None = None
+        """The first signal that came."""
 
     def __enter__(self) -> Self:
         for number in WATCHED:
@@ -51,6 +53,10 @@ class Interrupts:
         self._early.clear()
         self._wake = self._raise
 
+    def keep_from_now_on(self) -> None:
+        """Keep signals for whoever waits next."""
+        self._wake = None
+
     def _raise(self, reason: str) -> None:
         self._wake = self._ignore
         kind = Terminated if reason == "SIGTERM" else Interrupted
@@ -61,6 +67,7 @@ class Interrupts:
 
     def _catch(self, number: int, _frame: types.FrameType | None) -> None:
         name = signal.Signals(number).name
+        self.first = self.first or name
         if self._wake is None:
             self._early.append(name)
         else:

@@ -53,6 +53,25 @@ def from_terminal() -> str:
             signal.signal(number, handler)
 
 
+class Remembered:
+    """Asks once, and answers the same when sudo asks in a later run."""
+
+    def __init__(self, ask: Callable[[], str]) -> None:
+        """Know nothing yet."""
+        self._ask = ask
+        self._password: str | None = None
+
+    def for_one_run(self) -> Callable[[], str]:
+        """Return what answers in one run: there, who is asked again gave a wrong one."""
+        known = [] if self._password is None else [self._password]
+
+        def ask() -> str:
+            self._password = known.pop() if known else self._ask()
+            return self._password
+
+        return ask
+
+
 def _give_up(number: int, _frame: types.FrameType | None) -> None:
     raise (Terminated if number == signal.SIGTERM else Interrupted)(_NOTHING)
 

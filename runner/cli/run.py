@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     import typer
 
+    from runner.capture.document import Capture
     from runner.cli.run_request import Request
     from runner.recipe.load import LoadedRecipe
 
@@ -92,11 +94,10 @@ def _replay(request: Request, path: Path) -> None:
 
 def _measure(request: Request) -> None:
     from runner.bpftrace.version import ask_bpftrace
-    from runner.cli.gates import exit_by_gates, say_gates
     from runner.cli.output import Destination
-    from runner.cli.run_end import finish
-    from runner.cli.run_once import elevation_for, run_once
-    from runner.cli.several import Folder
+    from runner.cli.run_once import elevations_for, run_once
+    from runner.cli.run_repeatedly import Repeats, judged, run_repeatedly
+    from runner.cli.several import Array, Folder, Several
     from runner.errors import ValueRefused
     from runner.interrupts import Interrupts
     from runner.workload import Workload
@@ -109,22 +110,34 @@ def _measure(request: Request) -> None:
         recording = Destination(given.record, option="--record") if given.record is not None else None
         if recording is not None and recording.is_same_as(destination):
             raise ValueRefused("--record and the result would go to the same file")
-        several = None
+        several: Several | None = None
         if request.folder is not None:
-            several = Folder(request.folder, runs=None, has_windows=request.window_ms is not None)
+            several = Folder(request.folder, runs=request.repeat, has_windows=request.window_ms is not None)
+        elif request.repeat is not None and not given.form.is_printed_at_once(sys.stdout.isatty()):
+            several = Array(destination)
         found = ask_bpftrace(given.bpftrace)
         # It answers while these are loaded.
         from runner.plan import check_privilege
         from runner.run import execute  # noqa: F401
 
-        elevation = elevation_for(given.sudo_password_fd) if given.is_elevated else None
-        if elevation is None:
+        elevations = elevations_for(given.sudo_password_fd) if given.is_elevated else None
+        if elevations is None or elevations() is None:
             check_privilege()
         if request.budget is not None:
             from runner.cli.budget import check_measurable
 
-            check_measurable(is_elevated=elevation is not None)
-        capture = run_once(request, found, elevation, interrupts, destination, several, recording)
-    say_gates(capture)
-    finish(capture, request.loaded.recipe)
-    exit_by_gates(capture)
+            check_measurable(is_elevated=elevations is not None and elevations() is not None)
+        release = found()
+
+        def once() -> Capture:
+            elevation = elevations() if elevations is not None else None
+            return run_once(request, release, elevation, interrupts, destination, several, recording)
+
+        if request.repeat is not None:
+            repeats = Repeats(
+                request.repeat, request.seconds, several, is_spaced=given.form.is_table(sys.stdout.isatty())
+            )
+            run_repeatedly(repeats, once, request.loaded.recipe, interrupts)
+            return
+        capture = once()
+    judged(capture, request.loaded.recipe)

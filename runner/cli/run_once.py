@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def run_once(
     request: Request,
-    found: Callable[[], Bpftrace],
+    release: Bpftrace,
     elevation: Elevation | None,
     interrupts: Interrupts,
     destination: Destination,
@@ -31,7 +31,7 @@ def run_once(
 ) -> Capture:
     """Run a recipe once, print what it says, and return the capture of the whole run.
 
-    :param found: Waits for bpftrace's answer which release it is.
+    :param release: The bpftrace to use.
     :param several: Takes captures as JSON, where there are more than one.
     :param recording: Where what bpftrace printed is to go, too.
     """
@@ -41,7 +41,7 @@ def run_once(
 
     given = request.given
     workload = Workload(request.command) if request.command else None
-    plan = _planned(request, found(), has_command=workload is not None)
+    plan = _planned(request, release, has_command=workload is not None)
     printer = _live_printer(request, plan, destination, several)
     outcome = _trace(
         request, plan, workload, interrupts, elevation, printer, is_recorded=recording is not None
@@ -61,27 +61,27 @@ def run_once(
     return capture
 
 
-def elevation_for(password_descriptor: int | None) -> Elevation | None:
-    """Return how bpftrace is raised; None for root, who needs nothing.
+def elevations_for(password_descriptor: int | None) -> Callable[[], Elevation | None]:
+    """Return what says for each run how bpftrace is raised; None for root, who needs nothing.
 
     :raises HostRefused: There is no sudo.
     """
     import shutil
 
-    from runner.cli.password import from_descriptor, from_terminal
+    from runner.cli.password import Remembered, from_descriptor, from_terminal
     from runner.errors import HostRefused
     from runner.host.kernel import is_root
 
     if is_root():
-        return None
+        return lambda: None
     from runner.bpftrace.elevation import Elevation
 
     sudo = shutil.which("sudo")
     if sudo is None:
         raise HostRefused("sudo is not installed", hint="run it as root")
-    if password_descriptor is not None:
-        return Elevation(sudo, from_descriptor(password_descriptor))
-    return Elevation(sudo, from_terminal)
+    asked = from_terminal if password_descriptor is None else from_descriptor(password_descriptor)
+    remembered = Remembered(asked)
+    return lambda: Elevation(sudo, remembered.for_one_run())
 
 
 def decode(outcome: Outcome) -> Capture:

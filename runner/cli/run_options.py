@@ -33,6 +33,14 @@ class Format(StrEnum):
     JSON = "json"
     JSONL = "jsonl"
 
+    def is_printed_at_once(self, has_terminal: bool) -> bool:
+        """Whether captures go to stdout one by one: not as one document of JSON."""
+        return self is Format.JSONL or self.is_table(has_terminal)
+
+    def is_table(self, has_terminal: bool) -> bool:
+        """Whether stdout gets tables."""
+        return self is Format.TABLE or (self is Format.AUTO and has_terminal)
+
 
 def run_options(
     duration: Duration = None,
@@ -63,6 +71,14 @@ def run_options(
             show_default=False,
         ),
     ] = None,
+    repeat: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N",
+            help="Run N times, one after the other: independent runs of COMMAND or --duration. [1 to 1000]",
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -71,7 +87,7 @@ def run_options(
             metavar="FILE",
             readable=False,
             help="Write to a file, as JSON unless -f says otherwise; with -f table and FILE.json to both. "
-            "With --windows a directory: a file for each.",
+            "With --windows and --repeat a directory: a file for each.",
         ),
     ] = None,
     bpftrace: BpftracePath = None,
@@ -129,6 +145,7 @@ class Given:
     interval: str | None
     count: str | None
     windows: str | None
+    repeat: str | None
     output: Path | None
     bpftrace: str | None
     max_map_keys: str | None

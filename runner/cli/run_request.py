@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 
 DEFAULT_DURATION = "10s"
 LEAST_WINDOW_MS = 100
+MOST_RUNS = 1000
 _EXCLUDES = {
     "--dry-run": ("--replay", "--record", "--output", "-- COMMAND", "--sudo", "--budget", "--gate"),
     "--replay": ("--record", "-- COMMAND", "--sudo", "--duration", "--interval", "--windows", "--budget"),
     "--budget": ("--overhead off",),
     "--interval": ("--record", "--dry-run"),
     "--windows": ("--interval", "--count", "--record", "--dry-run"),
+    "--repeat": ("--record", "--replay"),
 }
 
 
@@ -38,6 +40,7 @@ class Request:
     :param seconds: How long it lasts; None where something else ends it.
     :param window_ms: How long each window is; None where it is not cut.
     :param windows: How many there are to be, where that was asked for; `most` after how many the run ends.
+    :param repeat: How often it is run; None where it is one run.
     :param folder: The directory for several captures; `output` is the file for one.
     """
 
@@ -50,6 +53,7 @@ class Request:
     window_ms: int | None
     windows: int | None
     most: int | None
+    repeat: int | None
     room: int | None
     pages: int | None
     budget: float | None
@@ -107,6 +111,7 @@ def read_request(
         window_ms,
         windows,
         most=parse_count("--count", given.count) if given.count is not None else None,
+        repeat=parse_count("--repeat", given.repeat, MOST_RUNS) if given.repeat is not None else None,
         room=parse_count("--max-map-keys", given.max_map_keys) if given.max_map_keys is not None else None,
         pages=parse_power("--buffer-pages", given.buffer_pages) if given.buffer_pages is not None else None,
         budget=parse_share("--budget", given.budget) if given.budget is not None else None,
@@ -155,6 +160,7 @@ def _check_given(given: Given, command: list[str] | None) -> None:
             "--interval": given.interval is not None,
             "--count": given.count is not None,
             "--windows": given.windows is not None,
+            "--repeat": given.repeat is not None,
             "--budget": given.budget is not None,
             "--gate": bool(given.gate),
             "--overhead off": given.overhead is Measured.OFF,
@@ -163,10 +169,20 @@ def _check_given(given: Given, command: list[str] | None) -> None:
     if given.count is not None and given.interval is None:
         raise typer.BadParameter("--count counts windows: it needs an --interval")
     check_command(command)
+    if given.repeat is not None and not given.dry_run:
+        _check_ends(given, command)
     if given.windows is not None and command is not None and given.duration is None:
         raise typer.BadParameter(
             "nobody knows how long COMMAND runs, so it cannot be cut into --windows: "
             "say how long they are (--interval 1s), or end it after a --duration"
+        )
+
+
+def _check_ends(given: Given, command: list[str] | None) -> None:
+    """Refuse to repeat a run that nobody said how to end."""
+    if command is None and given.duration is None and given.count is None:
+        raise typer.BadParameter(
+            "--repeat needs to know when a run ends: with its -- COMMAND, or after a --duration"
         )
 
 
@@ -211,4 +227,5 @@ def _is_folder(given: Given) -> bool:
     """Whether -o names a directory for several captures."""
     if given.output is None:
         return False
-    return given.windows is not None or (given.interval is not None and given.output.is_dir())
+    is_several = given.windows is not None or given.repeat is not None
+    return is_several or (given.interval is not None and given.output.is_dir())

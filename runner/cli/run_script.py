@@ -23,7 +23,7 @@ from runner.cli.options import (
 )
 from runner.cli.recipe_command import WORKLOAD, WorkloadCommand
 from runner.cli.run_end import finish
-from runner.cli.run_once import elevation_for
+from runner.cli.run_once import elevations_for
 from runner.cli.run_request import check_combination, check_command, read_duration
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def _run(
         from runner.plan import check_privilege, host_facts
         from runner.run_script import ScriptPlan, run_script
 
-        elevation = elevation_for(sudo_password_fd) if is_elevated else None
+        elevation = elevations_for(sudo_password_fd)() if is_elevated else None
         if elevation is None:
             check_privilege()
         if share is not None:

@@ -118,9 +118,9 @@ def test_windows_of_a_busy_host_add_up_exactly_in_every_table(bpftrace, recipe, 
     assert not left_out
 
 
-def test_a_duration_is_cut_into_files(bpftrace, tmp_path):
+def test_a_duration_is_cut_into_files(tmp_path):
     folder = tmp_path / "windows"
-    run = ("run", "runqlat", "--bpftrace", bpftrace, "--windows", "4", "-d", "600ms", "-o", str(folder))
+    run = ("run", "runqlat", "--windows", "4", "-d", "600ms", "-o", str(folder))
     done = ebpf_recipe(*run)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     found = [json.loads(path.read_text()) for path in sorted(folder.iterdir())]
@@ -138,9 +138,9 @@ def test_a_duration_is_cut_into_files(bpftrace, tmp_path):
     assert "captures of another run (window-001.json)" in again.stderr
 
 
-def test_tables_on_stdout_beside_files_of_intervals(bpftrace, tmp_path):
+def test_tables_on_stdout_beside_files_of_intervals(tmp_path):
     done = ebpf_recipe(
-        "run", "offcpu", "--bpftrace", bpftrace, "--interval", "200ms", "--count", "2", "-f", "table",
+        "run", "offcpu", "--interval", "200ms", "--count", "2", "-f", "table",
         "-o", str(tmp_path),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
