@@ -58,8 +58,9 @@ def new_capture(
         "parameters": parameters or {},
         "target": target or {},
         "program": program,
-        "host": host,
-        "window": window,
+        # Copies: a caller may say more of one capture, and not of all.
+        "host": host.copy(),
+        "window": window.copy(),
         "quality": {"grade": grade(problems), "problems": problems},
         "overhead": overhead,
         "tables": tables,

@@ -101,6 +101,8 @@ class LivePrinter:
         whole["run_id"] = self._run_id or whole["run_id"]
         for window in self._windows:
             window["quality"] = whole["quality"]
+            if "workload" in whole["window"]:
+                window["window"]["workload"] = whole["window"]["workload"]
             if "gates" in whole:
                 window["gates"] = whole["gates"]
         if self._is_both:

@@ -76,24 +76,28 @@ def _print_program(request: Request) -> None:
 
 def _replay(request: Request, path: Path) -> None:
     from runner.cli.gates import decide, exit_by_gates, say_gates
+    from runner.cli.junit import junit_destination, write_gates
     from runner.cli.output import Destination
     from runner.cli.print_capture import print_capture
     from runner.cli.run_once import decode
     from runner.interrupts import Interrupts
     from runner.replay import replay
 
+    junit = junit_destination(request.given.junit)
     destination = Destination(request.output)
     with Interrupts() as interrupts:
         interrupts.raise_from_now_on()
         capture = decode(replay(request.loaded, request.values, path))
         decide(request.gates, capture, request.given.inconclusive)
         print_capture(capture, request.given.form.value, destination)
+        write_gates(junit, [capture])
     say_gates(capture)
     exit_by_gates(capture)
 
 
 def _measure(request: Request) -> None:
     from runner.bpftrace.version import ask_bpftrace
+    from runner.cli.junit import junit_destination, write_gates
     from runner.cli.output import Destination
     from runner.cli.run_once import elevations_for, run_once
     from runner.cli.run_repeatedly import Repeats, judged, run_repeatedly
@@ -104,6 +108,8 @@ def _measure(request: Request) -> None:
 
     given = request.given
     destination = Destination(request.output)
+    junit = junit_destination(given.junit)
+    measured: list[Capture] = []
     with Interrupts() as interrupts:
         if request.command:
             Workload(request.command)
@@ -131,13 +137,23 @@ def _measure(request: Request) -> None:
 
         def once() -> Capture:
             elevation = elevations() if elevations is not None else None
-            return run_once(request, release, elevation, interrupts, destination, several, recording)
-
-        if request.repeat is not None:
-            repeats = Repeats(
-                request.repeat, request.seconds, several, is_spaced=given.form.is_table(sys.stdout.isatty())
+            measured.append(
+                run_once(request, release, elevation, interrupts, destination, several, recording)
             )
-            run_repeatedly(repeats, once, request.loaded.recipe, interrupts)
-            return
-        capture = once()
-    judged(capture, request.loaded.recipe)
+            return measured[-1]
+
+        try:
+            if request.repeat is not None:
+                repeats = Repeats(
+                    request.repeat,
+                    request.seconds,
+                    several,
+                    is_spaced=given.form.is_table(sys.stdout.isatty()),
+                )
+                run_repeatedly(repeats, once, request.loaded.recipe, interrupts)
+                return
+            once()
+        finally:
+            if measured:
+                write_gates(junit, measured)
+    judged(measured[0], request.loaded.recipe)

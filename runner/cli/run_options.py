@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from runner.cli.gates import CountsAs, Gates, InconclusiveAs
+from runner.cli.junit import Junit
 from runner.cli.options import (
     BpftracePath,
     Budget,
@@ -100,6 +101,7 @@ def run_options(
     budget: Budget = None,
     gate: Gates = None,
     inconclusive: InconclusiveAs = None,
+    junit: Junit = None,
     record: Annotated[
         Path | None,
         typer.Option(metavar="FILE", readable=False, help="Also keep what bpftrace printed, for --replay."),
@@ -157,6 +159,7 @@ class Given:
     budget: str | None
     gate: list[str] | None
     inconclusive: CountsAs | None
+    junit: Path | None
     record: Path | None
     replay: Path | None
     exact: bool

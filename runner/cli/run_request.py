@@ -23,7 +23,16 @@ DEFAULT_DURATION = "10s"
 LEAST_WINDOW_MS = 100
 MOST_RUNS = 1000
 _EXCLUDES = {
-    "--dry-run": ("--replay", "--record", "--output", "-- COMMAND", "--sudo", "--budget", "--gate"),
+    "--dry-run": (
+        "--replay",
+        "--record",
+        "--output",
+        "-- COMMAND",
+        "--sudo",
+        "--budget",
+        "--gate",
+        "--junit",
+    ),
     "--replay": ("--record", "-- COMMAND", "--sudo", "--duration", "--interval", "--windows", "--budget"),
     "--budget": ("--overhead off",),
     "--interval": ("--record", "--dry-run"),
@@ -163,6 +172,7 @@ def _check_given(given: Given, command: list[str] | None) -> None:
             "--repeat": given.repeat is not None,
             "--budget": given.budget is not None,
             "--gate": bool(given.gate),
+            "--junit": given.junit is not None,
             "--overhead off": given.overhead is Measured.OFF,
         }
     )

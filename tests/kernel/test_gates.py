@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -140,3 +141,16 @@ def test_a_gate_of_events_is_said_at_the_end(tmp_path):
     done = ebpf_recipe("run", "file-opens", "-o", str(path), "--gate", "opens.total >= 1", "--", "ls", "/")
     assert done.returncode == 0, done.stderr
     assert json.loads(path.read_text())["gates"][0]["verdict"] == "pass"
+
+
+def test_gates_of_repeated_runs_are_junit_for_ci(tmp_path):
+    """One suite for each run, also where a gate of one fails."""
+    path = tmp_path / "gates.xml"
+    done = ebpf_recipe(
+        *RUN, "--gate", "latency.above(10s) <= 1%", "--gate", "latency.count < 1", "--repeat", "2",
+        "--junit", str(path), *LOAD,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    root = ET.fromstring(path.read_bytes())  # noqa: S314
+    assert [len(suite.findall("testcase")) for suite in root] == [3, 3]  # the run, and its two gates
+    assert [root.get(name) for name in ("tests", "failures", "errors")] == ["6", "2", "0"]
