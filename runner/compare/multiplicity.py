@@ -1,4 +1,4 @@
-"""Several outcomes at once: Holm for those that decide, Benjamini and Hochberg for those that only point."""
+"""Many outcomes at once, which only point: how many of those that are found are false, on average."""
 
 from __future__ import annotations
 
@@ -7,17 +7,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-
-def holm(values: Sequence[float]) -> list[float]:
-    """Return p-values, in their order, adjusted so that one at most alpha is false with probability alpha.
-
-    Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6,
-    1979; whatever the dependence.
-    """
-    order = sorted(range(len(values)), key=values.__getitem__)
-    raised = ((len(values) - rank) * values[place] for rank, place in enumerate(order))
-    return _in_order(order, [min(1.0, each) for each in itertools.accumulate(raised, max)])
 
 
 def benjamini_hochberg(values: Sequence[float]) -> list[float]:
@@ -29,11 +18,7 @@ def benjamini_hochberg(values: Sequence[float]) -> list[float]:
     order = sorted(range(len(values)), key=values.__getitem__, reverse=True)
     count = len(values)
     raised = (count / (count - rank) * values[place] for rank, place in enumerate(order))
-    return _in_order(order, [min(1.0, each) for each in itertools.accumulate(raised, min)])
-
-
-def _in_order(order: Sequence[int], adjusted: Sequence[float]) -> list[float]:
-    found = [1.0] * len(order)
-    for place, value in zip(order, adjusted, strict=True):
-        found[place] = value
+    found = [1.0] * count
+    for place, value in zip(order, itertools.accumulate(raised, min), strict=True):
+        found[place] = min(1.0, value)
     return found

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from runner.compare.multiplicity import holm
 from runner.compare.verdict import judge, judge_bounds
 
 if TYPE_CHECKING:
@@ -40,19 +39,21 @@ def judge_primaries(asked: Sequence[Asked], loads: Loads | None = None) -> list[
 
     The outcome that is clearest is judged at alpha over their number, the next one at alpha over one
     less, and so on until one is undecided; it and all that follow are judged at the level where that
-    happened.
+    happened (Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
+    Statistics 6, 1979; whatever the dependence).
 
     :param asked: All of one alpha.
     """
     first = [each.verdict(loads, each.question.alpha) for each in asked]
     values = [min(verdict.p_beyond, verdict.p_same) for verdict in first]
-    order = sorted(range(len(values)), key=values.__getitem__)
-    decided = sum(adjusted <= each.question.alpha for adjusted, each in zip(holm(values), asked, strict=True))
     verdicts = dict(enumerate(first))
-    for rank, place in enumerate(order):
-        each = asked[place]
-        level = each.question.alpha / (len(asked) - min(rank, decided))
-        verdicts[place] = each.verdict(loads, level)
+    left = len(asked)
+    is_decided = True
+    for place in sorted(range(len(values)), key=values.__getitem__):
+        verdicts[place] = asked[place].verdict(loads, asked[place].question.alpha / left)
+        # Runs may be too few for a level that p reaches: such an outcome is undecided too.
+        is_decided = is_decided and verdicts[place].word != "inconclusive"
+        left -= is_decided
     return [verdicts[place] for place in range(len(first))]
 
 
