@@ -1,14 +1,17 @@
 """The command as its users start it: a process of its own."""
 
 import contextlib
+import importlib
 import os
+import pkgutil
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-import runner.cli.app
+import runner
 from runner.cli.main import main
 
 EBPF_RECIPE = str(Path(sys.executable).with_name("ebpf-recipe"))
@@ -21,7 +24,51 @@ AS_NOBODY = (
     "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search",
 )  # fmt: skip
 
-assert runner.cli.app  # imported once, here: the forks below start with it
+# Imported once, here: the forks below start with all of it.
+for _module in pkgutil.walk_packages(runner.__path__, "runner."):
+    if _module.name != "runner.__main__":
+        importlib.import_module(_module.name)
+
+LIMIT_SECONDS = 180
+
+
+class Started:
+    """The command, running in a fork of this process.
+
+    A fork does all that a start does but for the imports, in a tenth of the time.
+
+    :ivar pid: Its process id.
+    """
+
+    def __init__(
+        self, *arguments: str, env: Mapping[str, str] | None = None, stdout: int | None = None
+    ) -> None:
+        """Start it.
+
+        :param stdout: A descriptor to give it as stdout; then no stdout is returned.
+        """
+        self._arguments = arguments
+        self._out, self._err = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
+        self.pid = os.fork()
+        if self.pid == 0:
+            _become(arguments, env, self._out.fileno() if stdout is None else stdout, self._err.fileno())
+
+    def has_ended(self) -> bool:
+        """Whether it has ended; what it said waits for `wait`."""
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def wait(self) -> subprocess.CompletedProcess[str]:
+        """Wait for its end; return its output as text."""
+        _, status = os.waitpid(self.pid, 0)
+        texts = []
+        for file in (self._out, self._err):
+            with file:
+                file.seek(0)
+                texts.append(file.read().decode(errors="surrogateescape"))
+        done = subprocess.CompletedProcess(self._arguments, os.waitstatus_to_exitcode(status), *texts)
+        assert done.returncode != -signal.SIGALRM, f"not done after {LIMIT_SECONDS} s: {done}"
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
 
 
 def ebpf_recipe(
@@ -29,27 +76,16 @@ def ebpf_recipe(
 ) -> subprocess.CompletedProcess[str]:
     """Run the command to its end in a fork of this process; its output as text.
 
-    A fork does all that a start does but for the imports, in a tenth of the time.
-
     :param stdout: A descriptor to give it as stdout; then no stdout is returned.
     """
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        child = os.fork()
-        if child == 0:
-            _become(arguments, env, stdout if stdout is not None else out.fileno(), err.fileno())
-        _, status = os.waitpid(child, 0)
-        texts = []
-        for stream in (out, err):
-            stream.seek(0)
-            texts.append(stream.read().decode(errors="surrogateescape"))
-    done = subprocess.CompletedProcess(arguments, os.waitstatus_to_exitcode(status), *texts)
-    assert "Traceback" not in done.stderr, done.stderr
-    return done
+    return Started(*arguments, env=env, stdout=stdout).wait()
 
 
 def _become(arguments: tuple[str, ...], env: Mapping[str, str] | None, out: int, err: int) -> None:
     code = 70
     try:
+        # It ends one that hangs, and bpftrace ends with it.
+        signal.alarm(LIMIT_SECONDS)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(out, 1)
         os.dup2(err, 2)

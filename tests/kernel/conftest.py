@@ -1,5 +1,6 @@
 """What the tests on the real kernel share: the bpftrace they run on, a laboratory, a lossy nginx."""
 
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -43,8 +44,10 @@ def nginx_host(hosts: tuple[Host, Host]) -> Iterator[Host]:
 def busy(bpftrace: str) -> Iterator[None]:
     """A program of somebody else's that runs at every system call, and two processes that make them."""
     ready = 'BEGIN { printf("attached\\n"); } '
+    # What it counted nobody reads: asked to end it would wait for ever that somebody does.
+    command = [bpftrace, "-q", "-e", ready + BUSY]
     with (
-        child([bpftrace, "-q", "-e", ready + BUSY], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as other,
+        child(command, end=signal.SIGKILL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as other,
         child(SPIN),
         child(SPIN),
     ):

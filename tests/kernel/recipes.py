@@ -1,12 +1,16 @@
 """Running a recipe as its users do, and reading what its capture says."""
 
 import json
+import os
 import re
 import subprocess
+import tempfile
+import time
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
-from tests.command import EBPF_RECIPE
+from tests.command import LIMIT_SECONDS, Started
 from tests.laboratory.hidden import most_hidden, slices_of_process_1
 
 MISSING = ("missed-events", "ends-missed", "first-counts-lost")
@@ -86,27 +90,66 @@ def bucket_at(quantile: float, buckets: Buckets) -> tuple[int, int]:
     raise AssertionError("an empty histogram")
 
 
+ALLOWED = (*MISSING, "repaired")
+"""Problems that a capture may have where a test does not say otherwise."""
+
+
 def run_recipe(
     recipe: str,
     *arguments: str,
     bpftrace: str,
     command: Sequence[str] | None = None,
-    allowed: Iterable[str] = (*MISSING, "repaired"),
+    allowed: Iterable[str] = ALLOWED,
 ) -> Run:
     """Run a recipe, for as long as a command takes where one is given.
 
     :param allowed: Problems that the capture may have.
     """
-    behind = ["--", *command] if command is not None else []
     before = slices_of_process_1()
-    done = subprocess.run(
-        [EBPF_RECIPE, "run", recipe, "--bpftrace", bpftrace, "-f", "json", *arguments, *behind],
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
+    done = _start(recipe, arguments, bpftrace, command).wait()
+    return _run_of(done, before, allowed)
+
+
+def run_beside(
+    recipe: str, *each: Sequence[str], bpftrace: str, command: Sequence[str], allowed: Iterable[str] = ALLOWED
+) -> list[Run]:
+    """Run a recipe with each of these arguments, all at the same time, around one load; return the runs.
+
+    All are attached before the command starts and trace until it has ended, so each sees what it would see alone.
+    Programs at one tracepoint run one after the other there: none takes an event from another.
+
+    :param command: The load; what it says is nobody's (`Run.answers`).
+    """
+    before = slices_of_process_1()
+    with tempfile.TemporaryDirectory() as name:
+        over = Path(name) / "over"
+        os.mkfifo(over)
+        # For both, so that nobody waits for somebody to open the other end.
+        line = os.open(over, os.O_RDWR)
+        attached = [Path(name) / f"attached-{place}" for place in range(len(each))]
+        started = [
+            _start(recipe, arguments, bpftrace, ["sh", "-c", f": > {path}; read _ < {over}"])
+            for path, arguments in zip(attached, each, strict=True)
+        ]
+        try:
+            while not all(path.exists() for path in attached) and not any(one.has_ended() for one in started):
+                time.sleep(0.05)
+            subprocess.run(command, check=True, capture_output=True, timeout=LIMIT_SECONDS)
+        finally:
+            # Each reads one.
+            os.write(line, b"\n" * len(each))
+            done = [one.wait() for one in started]
+            os.close(line)
+    return [_run_of(one, before, allowed) for one in done]
+
+
+def _start(recipe: str, arguments: Sequence[str], bpftrace: str, command: Sequence[str] | None) -> Started:
+    behind = ["--", *command] if command is not None else []
+    return Started("run", recipe, "--bpftrace", bpftrace, "-f", "json", *arguments, *behind)
+
+
+def _run_of(done: subprocess.CompletedProcess[str], slices_before: int, allowed: Iterable[str]) -> Run:
     assert done.returncode == 0, done.stderr
-    run = Run(json.loads(done.stdout), done.stderr, slices_of_process_1() - before)
+    run = Run(json.loads(done.stdout), done.stderr, slices_of_process_1() - slices_before)
     assert run.problems <= set(allowed), run.capture["quality"]
     return run

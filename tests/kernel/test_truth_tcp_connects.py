@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.kernel.recipes import run_recipe
+from tests.kernel.recipes import run_beside, run_recipe
 from tests.laboratory.children import child
 from tests.laboratory.network import counted_since, counters, rule
 from tests.laboratory.prefork import prefork
@@ -110,25 +110,28 @@ def test_filters_contain_theirs_and_nothing_else(bpftrace, hosts, tmp_path):
     out = tmp_path / "out"
     command = dialing(client, plan, out)
 
-    def agree(arguments, *expected):
-        run = run_recipe("tcp-connects", *arguments, bpftrace=bpftrace, command=command)
-        numbers = [run.total(table) for table in ("active", "failed", "accepted")]
-        assert all(map(run.agrees, numbers, expected)), numbers
-
     with prefork(server, "acceptor", server.ipv4, PORT, 2, tmp_path) as serving:
-        agree(("--comm", "somebody-else"), 0, 0, 0)
-        agree(("--comm", "dialer"), 21, 3, 0)
-        agree(("--comm", "acceptor"), 0, 0, 18)
-        agree(("--thread", "thread-dialer"), 7, 0, 0)
-        agree(("--port", str(PORT), "--remote", server.ipv4), 18, 0, 0)
-        agree(("--port", str(PORT), "--remote", client.ipv4), 0, 0, 18)
-        agree(("--port", str(REFUSED), "--remote", "10.99.0.0/24"), 3, 3, 0)
-        (worker, *_) = serving.ask()["accepted"]
-        before = serving.ask()["accepted"][worker]
-        run = run_recipe("tcp-connects", "--pid", str(worker), bpftrace=bpftrace, command=command)
-        assert run.agrees(run.total("accepted"), serving.ask()["accepted"][worker] - before)
-        assert {row["key"]["pid"] for row in run.tables["accepted"]} <= {worker}
-        assert run.tables["active"] == run.tables["failed"] == []
+        before = serving.ask()["accepted"]
+        (worker, *_) = before
+        filters = {
+            ("--comm", "somebody-else"): (0, 0, 0),
+            ("--comm", "dialer"): (21, 3, 0),
+            ("--comm", "acceptor"): (0, 0, 18),
+            ("--thread", "thread-dialer"): (7, 0, 0),
+            ("--port", str(PORT), "--remote", server.ipv4): (18, 0, 0),
+            ("--port", str(PORT), "--remote", client.ipv4): (0, 0, 18),
+            ("--port", str(REFUSED), "--remote", "10.99.0.0/24"): (3, 3, 0),
+        }
+        *runs, of_worker = run_beside(
+            "tcp-connects", *filters, ("--pid", str(worker)), bpftrace=bpftrace, command=command
+        )
+        accepted = serving.ask()["accepted"][worker] - before[worker]
+    for run, (arguments, expected) in zip(runs, filters.items(), strict=True):
+        numbers = [run.total(table) for table in ("active", "failed", "accepted")]
+        assert all(map(run.agrees, numbers, expected)), (arguments, numbers)
+    assert of_worker.agrees(of_worker.total("accepted"), accepted)
+    assert {row["key"]["pid"] for row in of_worker.tables["accepted"]} <= {worker}
+    assert of_worker.tables["active"] == of_worker.tables["failed"] == []
 
 
 def test_an_attempt_from_before_the_trace_belongs_to_who_holds_it(bpftrace, hosts, tmp_path):
@@ -136,7 +139,13 @@ def test_an_attempt_from_before_the_trace_belongs_to_who_holds_it(bpftrace, host
     plan = {"address": server.ipv4, "silent_port": SILENT, "pending": 1}
     # Once nothing is dropped any more, the next SYN is answered with a reset: nobody listens there.
     answer = f"iptables-legacy -w -I INPUT 1 -p tcp --dport {SILENT} -j ACCEPT"
-    answering = server.command(["sh", "-c", f"{answer} && sleep 7 && iptables-legacy -w -D INPUT 1"])
+    # The next one comes 3, 7 or 15 s after the first.
+    answered = (
+        "timeout 20 sh -c 'until iptables-legacy -w -nvxL INPUT 1 | grep -q \"^ *[1-9]\"; do sleep 0.1; done'"
+    )
+    answering = server.command(
+        ["sh", "-c", f"{answer} && {answered} && sleep 0.5 && iptables-legacy -w -D INPUT 1"]
+    )
     with (
         rule(server, f"INPUT -p tcp --dport {SILENT} -j DROP"),
         child(

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from runner.capture.buckets import LogBuckets
-from tests.kernel.recipes import run_recipe
+from tests.kernel.recipes import run_beside, run_recipe
 from tests.laboratory.network import counted_since, counters, narrow, rule
 from tests.laboratory.prefork import prefork
 from tests.laboratory.releases import release_of
@@ -136,16 +136,17 @@ def test_filters_contain_theirs_and_nothing_else(bpftrace, hosts, tmp_path):
     plan = {"address": server.ipv4, "port": PORT, "blocking": 11, "threaded": 7}
     command = dialing(client, plan, tmp_path / "out")
 
-    def agree(arguments, connections, slow=0):
-        run = run_recipe("tcpconnlat", *arguments, bpftrace=bpftrace, command=command)
-        assert len(indexes(run.tables["latency"])) == run.total("connects", "count")
-        assert run.agrees(run.total("connects", "count"), connections)
-        assert run.agrees(run.total("slow"), slow)
-
     with prefork(server, "acceptor", server.ipv4, PORT, 2, tmp_path) as serving:
-        agree(("--comm", "somebody-else"), 0)
-        agree(("--pid", str(serving.pid)), 0)
-        agree(("--comm", "dialer", "--port", str(PORT)), 18)
-        agree(("--thread", "thread-dialer", "--above", "1ns"), 7, 7)
-        agree(("--remote", "10.99.0.0/24", "--comm", "dial*"), 18)
-        agree(("--remote", client.ipv4), 0)
+        filters = {
+            ("--comm", "somebody-else"): (0, 0),
+            ("--pid", str(serving.pid)): (0, 0),
+            ("--comm", "dialer", "--port", str(PORT)): (18, 0),
+            ("--thread", "thread-dialer", "--above", "1ns"): (7, 7),
+            ("--remote", "10.99.0.0/24", "--comm", "dial*"): (18, 0),
+            ("--remote", client.ipv4): (0, 0),
+        }
+        runs = run_beside("tcpconnlat", *filters, bpftrace=bpftrace, command=command)
+    for run, (arguments, (connections, slow)) in zip(runs, filters.items(), strict=True):
+        assert len(indexes(run.tables["latency"])) == run.total("connects", "count"), arguments
+        assert run.agrees(run.total("connects", "count"), connections), arguments
+        assert run.agrees(run.total("slow"), slow), arguments

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests.kernel.recipes import run_recipe
+from tests.kernel.recipes import run_beside, run_recipe
 from tests.laboratory.children import child
 from tests.laboratory.releases import release_of
 
@@ -23,13 +23,15 @@ class Transfer:
     """One run of the recipe around transfers, and what both sides counted.
 
     :param arguments: Of the recipe; SENDER is the process id of the (first) one that sends.
+    :param filters: Arguments of several runs at the same time (`runs`) in place of one (`run`).
     :param runner: Runs the recipe.
     :param beside: A command that comes after the transfers, on the client.
     """
 
     def __init__(
-        self, hosts, folder, bpftrace, families=("ipv4",), *, arguments=(), runner=run_recipe, beside=None
-    ):
+        self, hosts, folder, bpftrace, families=("ipv4",), *,
+        arguments=(), filters=None, runner=run_recipe, beside=None,
+    ):  # fmt: skip
         self.pairs = []
         commands = []
         with contextlib.ExitStack() as stack:
@@ -51,12 +53,15 @@ class Transfer:
             if beside is not None:
                 commands.append(hosts[1].command(beside))
             sender = str(self.pairs[0][-1].pid)
-            self.run = runner(
-                "tcptop",
-                *(sender if word == "SENDER" else word for word in arguments),
-                bpftrace=bpftrace,
-                command=["sh", "-c", " && ".join(map(shlex.join, commands))],
-            )
+            command = ["sh", "-c", " && ".join(map(shlex.join, commands))]
+
+            def meant(words):
+                return [sender if word == "SENDER" else word for word in words]
+
+            if filters is None:
+                self.run = runner("tcptop", *meant(arguments), bpftrace=bpftrace, command=command)
+            else:
+                self.runs = run_beside("tcptop", *map(meant, filters), bpftrace=bpftrace, command=command)
             assert all(serving.wait(10) == 0 for *_, serving in self.pairs)
 
     def sides(self):
@@ -108,17 +113,18 @@ def test_bytes_are_those_of_the_load_and_of_the_kernel(bpftrace, hosts, tmp_path
 
 
 def test_filters_contain_theirs_and_nothing_else(bpftrace, hosts, tmp_path):
-    def check(whose, *arguments):
-        transfer = Transfer(hosts, tmp_path, bpftrace, arguments=arguments)
+    filters = {
+        ("--comm", "somebody-else"): None,
+        ("--pid", "SENDER"): "sender",
+        ("--thread", "fetch*"): "fetcher",
+        ("--comm", "fetcher", "--remote", hosts[0].ipv4): "fetcher",
+        ("--comm", "fetcher", "--remote", hosts[1].ipv4): None,
+        ("--port", "1"): None,
+    }
+    transfer = Transfer(hosts, tmp_path, bpftrace, filters=filters)
+    for run, (arguments, whose) in zip(transfer.runs, filters.items(), strict=True):
         mine = {"sent": 0, "received": 0}
         for name, _, count, _ in transfer.sides():
             for table in mine:
                 mine[table] += count[table] if name == whose else 0
-        assert agree(transfer.run, {table: transfer.run.total(table) for table in mine}, mine)
-
-    check(None, "--comm", "somebody-else")
-    check("sender", "--pid", "SENDER")
-    check("fetcher", "--thread", "fetch*")
-    check("fetcher", "--comm", "fetcher", "--remote", hosts[0].ipv4)
-    check(None, "--comm", "fetcher", "--remote", hosts[1].ipv4)
-    check(None, "--port", "1")
+        assert agree(run, {table: run.total(table) for table in mine}, mine), arguments
