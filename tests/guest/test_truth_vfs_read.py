@@ -13,7 +13,7 @@ import pytest
 
 from runner.capture.buckets import LogBuckets
 from runner.host.cgroups import hierarchies
-from tests.command import EBPF_RECIPE
+from tests.command import ebpf_recipe
 from tests.guest.variants import run_without
 from tests.kernel.recipes import run_recipe
 from tests.laboratory import reader
@@ -191,21 +191,11 @@ def _counts(sorted_indexes):
 
 def test_it_has_windows(tmp_path):
     with load("reader-small", tmp_path, module=MODULE) as one:
-        printed = tmp_path / "printed"
-        argv = [
-            EBPF_RECIPE,
-            "run",
-            "vfs-read-latency",
-            "--pid",
-            str(one.pid),
-            "--interval",
-            "2s",
-            "-f",
-            "jsonl",
-        ]
-        with printed.open("w") as stdout:
-            subprocess.run([*argv, "--", *asking(one)], stdout=stdout, check=True, timeout=200)
-    *windows, whole = (json.loads(line) for line in printed.read_text().splitlines())
+        done = ebpf_recipe(
+            "run", "vfs-read-latency", "--pid", str(one.pid), "--interval", "2s", "-f", "jsonl", "--", *asking(one)
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    *windows, whole = (json.loads(line) for line in done.stdout.splitlines())
     assert "index" not in whole["window"]
     assert [window["window"]["index"] for window in windows] == list(range(len(windows)))
     counted = [sum(row["count"] for row in each["tables"][0]["rows"]) for each in (*windows, whole)]

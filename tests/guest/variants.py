@@ -4,7 +4,7 @@ import json
 import subprocess
 import time
 
-from tests.command import EBPF_RECIPE
+from tests.command import ebpf_recipe
 from tests.kernel.recipes import Run
 from tests.laboratory.children import child, end_bpftrace
 
@@ -19,9 +19,9 @@ def run_without(kinds, recipe, *arguments, bpftrace, command, folder):
     facts, program, output = (folder / name for name in ("facts.json", "program.bt", "output"))
 
     def call(*words):
-        return subprocess.run(
-            [EBPF_RECIPE, *words], check=True, capture_output=True, timeout=LIMIT_SECONDS
-        ).stdout
+        done = ebpf_recipe(*words)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     document = json.loads(call("render", recipe, "--facts", "--bpftrace", bpftrace))
     document["probes"] = {
@@ -29,7 +29,7 @@ def run_without(kinds, recipe, *arguments, bpftrace, command, folder):
         for probe, fields in document["probes"].items()
     }
     facts.write_text(json.dumps(document))
-    program.write_bytes(call("render", recipe, *arguments, "--host", str(facts)))
+    program.write_text(call("render", recipe, *arguments, "--host", str(facts)))
     with (
         output.open("wb") as stdout,
         child([bpftrace, "-f", "json", str(program)], stdout=stdout, stderr=subprocess.DEVNULL) as tracer,

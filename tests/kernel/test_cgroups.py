@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import EBPF_RECIPE
-from tests.kernel.recipes import run_recipe
+from tests.command import EBPF_RECIPE, ebpf_recipe
+from tests.kernel.recipes import run_beside, run_recipe
 from tests.laboratory.cgroups import CONTAINER, OTHER_CONTAINER, POD, cgroup_tree, enter, inside
 from tests.laboratory.children import child
 from tests.laboratory.releases import release_of
@@ -108,59 +108,62 @@ def test_a_pod_is_what_is_in_it_now_and_later_and_nothing_beside_it(bpftrace, ei
 def test_exactly_one_cgroup_and_together_with_a_name(bpftrace, either):
     pod = either
 
-    def count(*arguments):
-        return calls_of(run_recipe("syscount", *CALLS, *arguments, bpftrace=bpftrace, command=pod.load))
-
-    assert count("--cgroup", str(pod.folder), "--exact") == 0
-    assert (
-        count("--cgroup", str(pod.later), "--cgroup", str(pod.sibling), "--comm", "in-*") == LATER + SIBLING
-    )
-    assert count("--cgroup", str(pod.folder), "--comm", "somebody-else") == 0
+    # It is asked for by its path before the load is there.
+    pod.later.mkdir()
+    filters = {
+        ("--cgroup", str(pod.folder), "--exact"): 0,
+        ("--cgroup", str(pod.later), "--cgroup", str(pod.sibling), "--comm", "in-*"): LATER + SIBLING,
+        ("--cgroup", str(pod.folder), "--comm", "somebody-else"): 0,
+    }
+    runs = run_beside("syscount", *((*CALLS, *each) for each in filters), bpftrace=bpftrace, command=pod.load)
+    for run, (arguments, expected) in zip(runs, filters.items(), strict=True):
+        assert calls_of(run) == expected, arguments
 
 
 def test_pods_and_containers_have_their_names(bpftrace, pod):
     with known_to_the_kubelet():
-        for arguments, expected in (
-            (("--pod", f"test-space/{NAME}"), GRANDCHILD + LATER),
-            (("--pod", NAME), GRANDCHILD + LATER),
-            (("--container", CONTAINER[:12]), GRANDCHILD),
-            (("--container", "web"), GRANDCHILD),
-        ):
-            run = run_recipe("syscount", *CALLS, *arguments, bpftrace=bpftrace, command=pod.load)
-            assert run.agrees(calls_of(run), expected), arguments
-            option, value = arguments
-            assert run.capture["target"] == {option.removeprefix("--"): [value]}
+        filters = {
+            ("--pod", f"test-space/{NAME}"): GRANDCHILD + LATER,
+            ("--pod", NAME): GRANDCHILD + LATER,
+            ("--container", CONTAINER[:12]): GRANDCHILD,
+            ("--container", "web"): GRANDCHILD,
+        }
+        runs = run_beside(
+            "syscount", *((*CALLS, *each) for each in filters), bpftrace=bpftrace, command=pod.load
+        )
+    for run, (arguments, expected) in zip(runs, filters.items(), strict=True):
+        assert run.agrees(calls_of(run), expected), arguments
+        option, value = arguments
+        assert run.capture["target"] == {option.removeprefix("--"): [value]}
 
 
 def test_rows_say_in_which_pod_and_container_it_was(bpftrace, pod):
-    def by(what, *arguments):
-        run = run_recipe("syscount", *CALLS, "--by", what, *arguments, bpftrace=bpftrace, command=pod.load)
-        rows = [row for row in run.tables["calls"] if row["key"]["comm"] == "in-cgroup"]
-        counts = {}
-        for row in rows:
-            assert "unattributed" not in row
-            counts[row["key"][what]] = counts.get(row["key"][what], 0) + row["value"]
-        assert run.capture["recipe"]["by"] == what
-        return run, counts
-
-    inside_tree = ("--cgroup", str(pod.top))
     with known_to_the_kubelet():
-        run, counts = by("pod", *inside_tree)
-        expected = {f"test-space/{NAME}": GRANDCHILD + LATER, None: SIBLING + OUTSIDE}
-        assert counts == expected or run.missed
-        run, counts = by("container", *inside_tree)
-        expected = {"web": GRANDCHILD, OTHER_CONTAINER[:12]: LATER, None: SIBLING + OUTSIDE}
-        assert counts == expected or run.missed
-    run, counts = by("cgroup", *inside_tree)
+        runs = run_beside(
+            "syscount", *((*CALLS, "--by", what, "--cgroup", str(pod.top)) for what in ("pod", "container", "cgroup")),
+            bpftrace=bpftrace, command=pod.load,
+        )  # fmt: skip
     paths = {str(path)[len(str(pod.top.parent)) :]: calls for path, calls in (
         (pod.grandchild, GRANDCHILD), (pod.later, LATER), (pod.sibling, SIBLING), (pod.top, OUTSIDE)
     )}  # fmt: skip
-    assert counts == paths or run.missed
+    expected = {
+        "pod": {f"test-space/{NAME}": GRANDCHILD + LATER, None: SIBLING + OUTSIDE},
+        "container": {"web": GRANDCHILD, OTHER_CONTAINER[:12]: LATER, None: SIBLING + OUTSIDE},
+        "cgroup": paths,
+    }
+    for run, (what, wanted) in zip(runs, expected.items(), strict=True):
+        counts = {}
+        for row in run.tables["calls"]:
+            if row["key"]["comm"] == "in-cgroup":
+                assert "unattributed" not in row
+                counts[row["key"][what]] = counts.get(row["key"][what], 0) + row["value"]
+        assert run.capture["recipe"]["by"] == what
+        assert counts == wanted or run.missed, what
 
 
 def test_a_run_ends_with_its_container(bpftrace, pod):
     """It stops: its process ends, and its cgroup is removed. What was counted is kept."""
-    stopping = f"sleep 2; rmdir {pod.grandchild} {pod.container}"
+    stopping = f"sleep 0.3; rmdir {pod.grandchild} {pod.container}"
     command = [EBPF_RECIPE, "run", "syscount", "--bpftrace", bpftrace, "-f", "json", "-d", "30s", *CALLS]
     with child(
         [*command, "--cgroup", str(pod.container)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -228,9 +231,7 @@ def test_files_are_those_that_the_container_sees(bpftrace, pod, tmp_path):
     ],
 )
 def test_what_is_none_is_told(arguments, code, said):
-    done = subprocess.run(
-        [EBPF_RECIPE, "run", "syscount", "-d", "1s", *arguments], capture_output=True, text=True, check=False
-    )
+    done = ebpf_recipe("run", "syscount", "-d", "1s", *arguments)
     assert (done.returncode, done.stdout) == (code, "")
     assert said in " ".join(done.stderr.split())
 
@@ -242,10 +243,7 @@ def test_a_pod_of_two_namespaces_is_asked_for_with_one(pod):
     with known_to_the_kubelet():
         twin.mkdir()
         try:
-            done = subprocess.run(
-                [EBPF_RECIPE, "run", "syscount", "-d", "1s", "--pod", NAME],
-                capture_output=True, text=True, check=False,
-            )  # fmt: skip
+            done = ebpf_recipe("run", "syscount", "-d", "1s", "--pod", NAME)
         finally:
             twin.rmdir()
     assert done.returncode == 3
@@ -254,14 +252,10 @@ def test_a_pod_of_two_namespaces_is_asked_for_with_one(pod):
 
 
 def test_a_recipe_that_knows_no_task_refuses_cgroups():
-    done = subprocess.run(
-        [EBPF_RECIPE, "run", "packet-drops", "--pod", "a/b"], capture_output=True, text=True, check=False
-    )
+    done = ebpf_recipe("run", "packet-drops", "--pod", "a/b")
     assert done.returncode == 3
     assert "packet-drops cannot honour --pod: most packets are dropped in a softirq" in done.stderr
-    done = subprocess.run(
-        [EBPF_RECIPE, "run", "biolatency", "--by", "pod"], capture_output=True, text=True, check=False
-    )
+    done = ebpf_recipe("run", "biolatency", "--by", "pod")
     assert done.returncode == 3
     assert "biolatency cannot say --by pod: a request is done in an interrupt" in done.stderr
 
@@ -273,12 +267,7 @@ def test_the_hierarchy_without_a_controller_is_refused_by_its_name():
     folder = named / f"ebpf-recipe-{os.getpid()}"
     folder.mkdir()
     try:
-        done = subprocess.run(
-            [EBPF_RECIPE, "run", "syscount", "--cgroup", str(folder)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = ebpf_recipe("run", "syscount", "--cgroup", str(folder))
     finally:
         folder.rmdir()
     assert done.returncode == 3

@@ -1,6 +1,7 @@
 """Companions on the real kernel, against its own files and against packets that were counted when they were sent."""
 
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -11,19 +12,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import EBPF_RECIPE, ebpf_recipe
+from tests.command import ebpf_recipe
+from tests.kernel.recipes import run_beside
 from tests.laboratory.children import child
 
 pytestmark = pytest.mark.kernel
 
 QUOTA_US, PERIOD_US = 10_000, 50_000
 PACKETS = 37
+FIRST_PORTS = itertools.count(20_000, PACKETS)
 SEND = """
 import socket, sys
-host, port, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+host, port, count, *first = sys.argv[1], *map(int, sys.argv[2:])
 family = socket.AF_INET6 if ":" in host else socket.AF_INET
-for _ in range(count):
-    with socket.socket(family, socket.SOCK_DGRAM) as each:  # a port of its own
+for place in range(count):
+    with socket.socket(family, socket.SOCK_DGRAM) as each:
+        if first:
+            each.bind(("", first[0] + place))
         each.sendto(b"x", (host, port))
 """
 COUNT_RULES = """
@@ -34,10 +39,7 @@ print({fact.name: fact.value for fact in firewall_facts(Path("/proc"))})
 
 
 def run(bpftrace, *words):
-    done = subprocess.run(
-        [EBPF_RECIPE, "run", words[0], "--bpftrace", bpftrace, "-f", "json", *words[1:]],
-        capture_output=True, text=True, timeout=100, check=False,
-    )  # fmt: skip
+    done = ebpf_recipe("run", words[0], "--bpftrace", bpftrace, "-f", "json", *words[1:])
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -129,15 +131,16 @@ def test_packets_for_a_closed_port_are_counted_in_the_network_of_the_process(bpf
             time.sleep(0.01)
         for address, name in ((server.ipv4, "udp_no_ports"), (server.ipv6, "udp6_no_ports")):
             send = client.command([sys.executable, "-c", SEND, address, "9", str(PACKETS)])
-            capture = run(bpftrace, "tcp-retrans", "--pid", str(there.pid), "--", *send)
-            found = companions(capture, pid=there.pid)
+            # The other does not say whose network: it is the runner's own.
+            asked, unasked = run_beside(
+                "tcp-retrans", ("--pid", str(there.pid)), (), bpftrace=bpftrace, command=send
+            )
+            found = companions(asked.capture, pid=there.pid)
             figure(f"{PACKETS} packets sent to a closed port: {name} {rise(found[name])}")
             assert rise(found[name]) == PACKETS
             assert found[name]["source"].startswith(f"/proc/{there.pid}/net/")
-            assert "udp_no_ports" not in companions(capture, pid=None)
-            # Whose network is not said: the runner's own.
-            ours = companions(run(bpftrace, "tcp-retrans", "--", *send))
-            assert rise(ours[name]) == 0
+            assert "udp_no_ports" not in companions(asked.capture, pid=None)
+            assert rise(companions(unasked.capture)[name]) == 0
 
 
 def test_tracked_connections_are_those_of_the_network_of_the_process(bpftrace, hosts, figure):
@@ -147,7 +150,9 @@ def test_tracked_connections_are_those_of_the_network_of_the_process(bpftrace, h
         with child(server.command(["sleep", "60"])) as there:
             while Path(f"/proc/{there.pid}/comm").read_text() != "sleep\n":
                 time.sleep(0.01)
-            send = client.command([sys.executable, "-c", SEND, server.ipv4, "9", str(PACKETS)])
+            # An entry stays for half a minute: none is from a port that had one.
+            words = [server.ipv4, "9", str(PACKETS), str(next(FIRST_PORTS))]
+            send = client.command([sys.executable, "-c", SEND, *words])
             capture = run(bpftrace, "tcp-retrans", "--pid", str(there.pid), "--", *send)
     finally:
         server.run("iptables-legacy", "-F", "INPUT")

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.command import EBPF_RECIPE
+from tests.command import ebpf_recipe
 from tests.kernel.test_tcp_retrans import INDEPENDENT, total
 from tests.laboratory.children import child, end_bpftrace
 from tests.laboratory.independent import counted
@@ -17,10 +17,10 @@ from tests.laboratory.nginx import PORT, load
 pytestmark = pytest.mark.kernel
 
 
-def command(*arguments, **given):
-    return subprocess.run(
-        [EBPF_RECIPE, *arguments], check=True, capture_output=True, timeout=60, **given
-    ).stdout
+def command(*arguments):
+    done = ebpf_recipe(*arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.fixture
@@ -28,7 +28,11 @@ def facts(bpftrace, tmp_path):
     """What the shell script says of this host, which must be what we say of it ourselves."""
     script = command("render", "tcp-retrans", "--facts-script")
     printed = subprocess.run(
-        ["sh"], input=script, env={**os.environ, "BPFTRACE": bpftrace}, check=True, capture_output=True
+        ["sh"],
+        input=script.encode(),
+        env={**os.environ, "BPFTRACE": bpftrace},
+        check=True,
+        capture_output=True,
     ).stdout
     own = json.loads(command("render", "tcp-retrans", "--facts", "--bpftrace", bpftrace))
     assert json.loads(printed) == own
@@ -40,7 +44,7 @@ def facts(bpftrace, tmp_path):
 @pytest.mark.parametrize("form", ["json", "text"])
 def test_a_host_with_bpftrace_alone(bpftrace, facts, hosts, nginx_host, tmp_path, form, figure):
     program, output = tmp_path / "tcp-retrans.bt", tmp_path / "tcp-retrans.out"
-    program.write_bytes(
+    program.write_text(
         command("render", "tcp-retrans", "--comm", "nginx", "--port", str(PORT), "--host", str(facts))
     )
     server, client = hosts

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from tests.command import EBPF_RECIPE
+from tests.command import EBPF_RECIPE, ebpf_recipe
 from tests.laboratory.children import child
 from tests.laboratory.releases import release_of, tools_of
 
@@ -39,10 +39,7 @@ tracepoint:syscalls:sys_enter_lseek /args->fd == 77/ {
 
 
 def run(path, bpftrace, *arguments, code=0):
-    done = subprocess.run(
-        [EBPF_RECIPE, "run", str(path), "--bpftrace", bpftrace, "-f", "json", *arguments],
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    done = ebpf_recipe("run", str(path), "--bpftrace", bpftrace, "-f", "json", *arguments)
     assert done.returncode == code, done.stderr
     return json.loads(done.stdout) if code == 0 else done.stderr
 
@@ -125,10 +122,7 @@ def test_histograms_of_a_script(bpftrace, tmp_path, figure):
 def test_scripts_that_cannot_run_say_why(bpftrace, tmp_path, text, arguments, code, said):
     script = tmp_path / "broken.bt"
     script.write_text(text)
-    done = subprocess.run(
-        [EBPF_RECIPE, "run", str(script), "-d", "500ms", "--bpftrace", bpftrace, *arguments],
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    done = ebpf_recipe("run", str(script), "-d", "500ms", "--bpftrace", bpftrace, *arguments)
     assert done.returncode in (code if isinstance(code, tuple) else (code,)), done.stderr
     assert said in done.stderr
     assert "bug of ours" not in done.stderr
@@ -179,7 +173,7 @@ def run_tool(tool, bpftrace, folder):
     )
     wrapper.chmod(0o755)
     done = subprocess.run(
-        [EBPF_RECIPE, "run", str(tool), "-d", "1500ms", "--bpftrace", str(wrapper), "-f", "json", "--overhead", "off"],
+        [EBPF_RECIPE, "run", str(tool), "-d", "1s", "--bpftrace", str(wrapper), "-f", "json", "--overhead", "off"],
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     return done, kept.read_bytes() if kept.exists() else b""
@@ -193,7 +187,7 @@ def test_every_map_that_bpftraces_own_tools_print_is_in_the_capture(bpftrace, tm
         "-c",
         "import os,time\nwhile True: os.system('cat /etc/hosts >/dev/null; sync -d /etc/hosts'); time.sleep(.05)",
     ]
-    with child(busy), concurrent.futures.ThreadPoolExecutor(3) as pool:
+    with child(busy), concurrent.futures.ThreadPoolExecutor(4) as pool:
         done = list(pool.map(lambda tool: run_tool(tool, bpftrace, tmp_path), tools))
     ran, maps, refused = 0, 0, []
     for tool, (process, output) in zip(tools, done, strict=True):

@@ -1,7 +1,6 @@
 """tcp-retrans against counts that are not ours: another bpftrace program, and the kernel's own counter."""
 
 import itertools
-import json
 import subprocess
 import sys
 import time
@@ -9,8 +8,7 @@ from datetime import datetime
 
 import pytest
 
-from tests.command import EBPF_RECIPE
-from tests.kernel.recipes import MISSING
+from tests.kernel.recipes import MISSING, run_beside, run_recipe
 from tests.laboratory.children import child
 from tests.laboratory.independent import counted
 from tests.laboratory.network import lose_packets, retransmitted_segments, stop_losing_packets
@@ -36,16 +34,16 @@ def lossy(hosts):
     stop_losing_packets(hosts[1])
 
 
-def run(bpftrace, *arguments):
-    done = subprocess.run(
-        [EBPF_RECIPE, "run", "tcp-retrans", "--bpftrace", bpftrace, *arguments],
-        capture_output=True, text=True, timeout=180, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    capture = json.loads(done.stdout)
+def run(bpftrace, *arguments, command):
     # The kernel leaves out events that fall into another BPF program, for every program alike.
-    assert {problem["code"] for problem in capture["quality"]["problems"]} <= {*MISSING}
-    return capture, {table["name"]: table["rows"] for table in capture["tables"]}
+    done = run_recipe("tcp-retrans", *arguments, bpftrace=bpftrace, command=command, allowed=MISSING)
+    return done.capture, done.tables
+
+
+def tables_of_each(bpftrace, *each, command):
+    """The tables of several runs around one load."""
+    runs = run_beside("tcp-retrans", *each, bpftrace=bpftrace, command=command, allowed=MISSING)
+    return [one.tables for one in runs]
 
 
 def total(rows, **wanted):
@@ -58,7 +56,7 @@ def test_retransmits_belong_to_the_owner_of_the_socket(bpftrace, lossy, nginx_ho
     address = getattr(server, family)
     before = retransmitted_segments(server)
     with counted(INDEPENDENT.replace("PORT", str(PORT)), bpftrace=bpftrace) as independent:
-        capture, tables = run(bpftrace, "--comm", "nginx", "--", *load(client, address, 40))
+        capture, tables = run(bpftrace, "--comm", "nginx", command=load(client, address, 40))
         segments = retransmitted_segments(server) - before
     ours = total(tables["retransmits"], comm="nginx", local_port=PORT, remote_address=getattr(client, family))
     naive = independent.get("@naive", {}).get("nginx", 0)
@@ -84,7 +82,7 @@ def test_retransmits_belong_to_the_owner_of_the_socket(bpftrace, lossy, nginx_ho
 def test_a_filter_for_somebody_else_contains_nothing_of_nginx(bpftrace, lossy, nginx_host, figure):
     server, client = lossy
     with counted(INDEPENDENT.replace("PORT", str(PORT)), bpftrace=bpftrace) as independent:
-        capture, tables = run(bpftrace, "--comm", "curl", "--", *load(client, server.ipv4, 40))
+        capture, tables = run(bpftrace, "--comm", "curl", command=load(client, server.ipv4, 40))
     figure(f"retransmits of nginx meanwhile: {independent['@all']}; rows: {tables['retransmits']}")
     assert independent["@all"] >= 10
     assert capture["target"] == {"comm": ["curl"]}
@@ -94,17 +92,17 @@ def test_a_filter_for_somebody_else_contains_nothing_of_nginx(bpftrace, lossy, n
 
 def test_port_and_remote_select_connections(bpftrace, lossy, nginx_host, figure):
     server, client = lossy
-    command = load(client, server.ipv4, 12)
-    for arguments, is_there in (
-        (("--port", "1", "--port", str(PORT), "--remote", "10.99.0.0/24", "--remote", "::1"), True),
-        (("--port", "1"), False),
-        (("--remote", "10.98.0.0/24", "--remote", "fd99::/64"), False),
-    ):
-        with counted(INDEPENDENT.replace("PORT", str(PORT)), bpftrace=bpftrace) as independent:
-            _, tables = run(bpftrace, *arguments, "--", *command)
+    filters = {
+        ("--port", "1", "--port", str(PORT), "--remote", "10.99.0.0/24", "--remote", "::1"): True,
+        ("--port", "1"): False,
+        ("--remote", "10.98.0.0/24", "--remote", "fd99::/64"): False,
+    }
+    with counted(INDEPENDENT.replace("PORT", str(PORT)), bpftrace=bpftrace) as independent:
+        each = tables_of_each(bpftrace, *filters, command=load(client, server.ipv4, 12))
+    assert independent["@all"] > 0
+    for tables, (arguments, is_there) in zip(each, filters.items(), strict=True):
         ours = total(tables["retransmits"], local_port=PORT)
         figure(f"{' '.join(arguments)}: {ours} of {independent['@all']}")
-        assert independent["@all"] > 0
         assert ours == (independent["@all"] if is_there else 0)
 
 
@@ -118,7 +116,9 @@ def test_a_server_is_found_by_the_name_of_its_leader(bpftrace, lossy, family, fi
         assert process.stdout is not None
         assert process.stdout.readline() == b"listening\n"
         with counted(INDEPENDENT.replace("PORT", "8090"), bpftrace=bpftrace) as independent:
-            _, tables = run(bpftrace, "--comm", "pay svc", "--", *fetch)
+            tables, one = tables_of_each(
+                bpftrace, ("--comm", "pay svc"), ("--pid", str(process.pid)), command=fetch
+            )
         ours = total(tables["retransmits"], comm="pay svc", local_port=8090)
         by_thread = [name for name in independent.get("@naive", {}) if name.startswith("worker-")]
         figure(
@@ -128,7 +128,6 @@ def test_a_server_is_found_by_the_name_of_its_leader(bpftrace, lossy, family, fi
         assert 0.98 * independent["@all"] <= ours <= independent["@all"]
         assert by_thread, "the threads did not rename themselves"
         assert {row["key"]["pid"] for row in tables["retransmits"]} - {None} == {process.pid}
-        _, one = run(bpftrace, "--pid", str(process.pid), "--", *fetch)
         assert {row["key"]["comm"] for row in one["retransmits"]} - {None} == {"pay svc"}
 
 
@@ -136,6 +135,15 @@ EVERY = 'tracepoint:tcp:tcp_retransmit_skb /args->sport == PORT/ { printf("%llu\
 EDGE_SECONDS = 0.05
 # One each: sockets of a server that was ended go on sending again for a while, and are nobody's.
 PORTS = itertools.count(8100)
+
+
+def until(asked):
+    """A command that ends far from what is sent again: 0.2, 0.6, 1.4, 3.0, 6.2, 12.6 s after it was asked for."""
+    code = (
+        "import sys, time; late = time.monotonic() - float(sys.argv[1]);"
+        " time.sleep(max(0, (4.6 if late < 2.8 else 9.4) - late))"
+    )
+    return [sys.executable, "-c", code, str(asked)]
 
 
 def retransmits_between(independent, window):
@@ -168,30 +176,31 @@ def test_a_connection_that_stalled_before_the_trace_has_its_owner(bpftrace, host
                 asking.stdin.write(b"go\n")
                 asking.stdin.flush()
                 assert asking.stdout.readline() == b"asked\n"
-                capture, tables = run(bpftrace, "--comm", "pay svc", "-d", "8s")
-                _, others = run(bpftrace, "--comm", "python*", "-d", "1s")
+                asked = time.monotonic()
+                mine, others = run_beside(
+                    "tcp-retrans", ("--comm", "pay svc"), ("--comm", "python*"), bpftrace=bpftrace,
+                    command=until(asked), allowed=MISSING,
+                )  # fmt: skip
             finally:
                 stop_losing_packets(client)
-    certain, most = retransmits_between(independent, capture["window"])
+    tables = mine.tables
+    certain, most = retransmits_between(independent, mine.capture["window"])
     ours = total(tables["retransmits"], comm="pay svc", pid=process.pid, local_port=port)
     figure(f"{family}: stalled before the trace: 'pay svc' {ours} of {certain} to {most}")
     assert certain >= 20
     assert 0.98 * certain <= ours <= most
     assert tables["retransmits_total"][0]["value"] == total(tables["retransmits"])
-    assert total(others["retransmits"], local_port=port) == 0
+    assert total(others.tables["retransmits"], local_port=port) == 0
 
 
 def test_a_listener_of_several_processes_has_their_name(bpftrace, hosts, nginx_host, figure):
     server, client = hosts
     # The client's own SYNs arrive, the SYN-ACKs do not.
-    fetch = ["curl", "-sS", "--max-time", "4", f"http://{server.ipv4}:{PORT}/blob"]
+    fetch = f"curl -sS --max-time 4 http://{server.ipv4}:{PORT}/blob || true"
     lose_packets(client, 1.0)
     try:
-        _, tables = run(
-            bpftrace, "--comm", "nginx", "--", *client.command(["sh", "-c"]), f"{' '.join(fetch)} || true"
-        )
-        _, others = run(
-            bpftrace, "--comm", "curl", "--", *client.command(["sh", "-c"]), f"{' '.join(fetch)} || true"
+        tables, others = tables_of_each(
+            bpftrace, ("--comm", "nginx"), ("--comm", "curl"), command=client.command(["sh", "-c", fetch])
         )
     finally:
         stop_losing_packets(client)

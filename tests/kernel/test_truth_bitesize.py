@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tests.command import EBPF_RECIPE
+from tests.command import ebpf_recipe
 from tests.kernel.recipes import Run, buckets_of, run_recipe
 from tests.laboratory.children import child, end_bpftrace
 from tests.laboratory.disk import MIB, counters, disk
@@ -48,7 +48,9 @@ def agrees_of_owners(run, ours, independent):
 
 
 def said(*arguments):
-    return subprocess.run([EBPF_RECIPE, *arguments], check=True, capture_output=True, timeout=60).stdout
+    done = ebpf_recipe(*map(str, arguments))
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def of_size(rows, size):
@@ -174,7 +176,11 @@ def test_a_kernel_without_the_newer_tracepoint(bpftrace, tmp_path, truth):
     """Linux before 6.5, as its facts would say: the program for it, on this kernel."""
     script = said("render", "bitesize", "--facts-script")
     printed = subprocess.run(
-        ["sh"], input=script, env={**os.environ, "BPFTRACE": bpftrace}, check=True, capture_output=True
+        ["sh"],
+        input=script.encode(),
+        env={**os.environ, "BPFTRACE": bpftrace},
+        check=True,
+        capture_output=True,
     ).stdout
     facts = json.loads(printed)
     own = json.loads(said("render", "bitesize", "--facts", "--bpftrace", bpftrace))
@@ -186,7 +192,7 @@ def test_a_kernel_without_the_newer_tracepoint(bpftrace, tmp_path, truth):
     facts["probes"]["tracepoint:block:block_io_start"] = None
     path, program, output = (tmp_path / name for name in ("facts.json", "bitesize.bt", "bitesize.out"))
     path.write_text(json.dumps({**facts, "devices": devices}))
-    program.write_bytes(said("render", "bitesize", "--comm", "fio", "--host", str(path)))
+    program.write_text(said("render", "bitesize", "--comm", "fio", "--host", str(path)))
     with disk(tmp_path) as one:
         one.setting("scheduler", "mq-deadline")
         with (

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from runner.capture.buckets import LogBuckets
-from tests.command import EBPF_RECIPE
+from tests.command import ebpf_recipe
 from tests.kernel.recipes import MISSING, Run, bucket_at, buckets_of, run_recipe
 from tests.laboratory.called import address_of, build, called, command
 from tests.laboratory.children import child, end_bpftrace
@@ -147,9 +147,7 @@ def test_that_a_process_has_files_of_its_own_is_said(program, tmp_path):
     before = ["unshare", "--mount"]
     with called(program, tmp_path, before=before) as own:
         arguments = ["--function", f"{program}:empty", "--pid", str(own.pid), "-d", "100ms", "-f", "json"]
-        done = subprocess.run(
-            [EBPF_RECIPE, "run", "function-calls", *arguments], capture_output=True, text=True, check=True
-        )
+        done = ebpf_recipe("run", "function-calls", *arguments)
     assert f"note: {program}:empty is looked for in /proc/{own.pid}/root{program}\n" in done.stderr
 
 
@@ -292,11 +290,9 @@ def test_times_of_kernel_functions_go_by_the_order_of_calls(bpftrace, program, t
     name = f"{program}:recurse"
     facts, rendered, output = (tmp_path / each for each in ("facts.json", "rendered.bt", "rendered.out"))
     asked = ["--function", name]
-    own = [EBPF_RECIPE, "render", "function-latency", *asked, "--bpftrace", bpftrace, "--facts"]
-    said = subprocess.run(own, capture_output=True, text=True, check=True).stdout
+    said = ebpf_recipe("render", "function-latency", *asked, "--bpftrace", bpftrace, "--facts").stdout
     facts.write_text(said.replace(f'"{platform.machine()}"', '"s390x"'))
-    elsewhere = [EBPF_RECIPE, "render", "function-latency", *asked, "--host", facts, "-o", rendered]
-    subprocess.run(elsewhere, check=True)
+    ebpf_recipe("render", "function-latency", *asked, "--host", str(facts), "-o", str(rendered))
     assert "@depth" in rendered.read_text()
     quiet = ["--no-warnings"] if release_of(bpftrace) == "0.27.1" else []
     with called(program, tmp_path) as one, output.open("wb") as file:
@@ -309,7 +305,7 @@ def test_times_of_kernel_functions_go_by_the_order_of_calls(bpftrace, program, t
             time.sleep(2)  # the probes are attached behind BEGIN
             subprocess.run(["sh", "-c", one.asking(*["recurse 10"] * 3)], check=True)
             end_bpftrace(tracer)
-    done = subprocess.run([EBPF_RECIPE, "decode", output], capture_output=True, text=True, check=True)
+    done = ebpf_recipe("decode", str(output))
     run = Run(json.loads(done.stdout))
     (row,) = run.rows("latency", pid=one.pid)
     assert (row["count"], run.total("began")) == (30, 30)
@@ -330,8 +326,8 @@ def test_what_an_exception_would_end_is_refused(bpftrace, tmp_path):
     subprocess.run(["cc", "-o", path, source], check=True)
 
     def run(recipe, *more):
-        words = [EBPF_RECIPE, "run", recipe, "--function", f"{path}:watched", "--bpftrace", bpftrace]
-        return subprocess.run([*words, *more, "--", path], capture_output=True, text=True, check=False)
+        words = ("run", recipe, "--function", f"{path}:watched", "--bpftrace", bpftrace)
+        return ebpf_recipe(*words, *more, "--", str(path))
 
     refused = run("function-latency")
     assert refused.returncode == 3
@@ -344,11 +340,6 @@ def test_what_an_exception_would_end_is_refused(bpftrace, tmp_path):
 def test_a_kernel_function_needs_a_kernel_that_has_kprobes(bpftrace):
     if Path("/sys/bus/event_source/devices/kprobe").exists():
         pytest.skip("this kernel has kprobes")
-    done = subprocess.run(
-        [EBPF_RECIPE, "run", "function-latency", "--bpftrace", bpftrace, "--function", "vfs_read"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = ebpf_recipe("run", "function-latency", "--bpftrace", bpftrace, "--function", "vfs_read")
     assert done.returncode == 4
     assert "the kernel has no kprobe:vfs_read" in done.stderr

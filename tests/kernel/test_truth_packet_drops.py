@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.command import EBPF_RECIPE
+from tests.command import ebpf_recipe
 from tests.kernel.recipes import run_recipe
 from tests.laboratory.children import child
 from tests.laboratory.network import counted_since, counters, rule
@@ -66,10 +66,7 @@ def test_drops_are_those_that_the_kernel_counts_elsewhere(bpftrace, hosts, tmp_p
 
 def test_processes_are_refused_with_the_reason(bpftrace):
     for option, value in (("--pid", "1"), ("--comm", "curl"), ("--thread", "worker")):
-        done = subprocess.run(
-            [EBPF_RECIPE, "run", "packet-drops", "--bpftrace", bpftrace, option, value, "-d", "1s"],
-            capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
+        done = ebpf_recipe("run", "packet-drops", "--bpftrace", bpftrace, option, value, "-d", "1s")
         assert done.returncode == 3
         assert "softirq" in done.stderr
         assert done.stdout == ""
