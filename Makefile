@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 LAB := tests/laboratory
 
-.PHONY: help demo test test-unit test-kernel test-guest reliability bench lint format clean recordings corpus fuzz truth truth-compare
+.PHONY: help demo test test-unit test-kernel test-guest system reliability bench lint format clean recordings corpus \
+	fuzz truth truth-compare
 
 help:
 	@echo "make demo       a laboratory with packet loss, and the recipe that finds whose packets are lost"
@@ -12,13 +13,14 @@ help:
 	@echo "make test-unit  the tests that need no root, in seconds"
 	@echo "make lint       ruff and mypy        make format  let ruff mend what it can"
 
-$(VENV)/ready: pyproject.toml
+$(VENV)/bin/python:
 	@$(LAB)/make-venv "$(PYTHON)" $(VENV)
+
+$(VENV)/ready: pyproject.toml | $(VENV)/bin/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-$(VENV)/package: pyproject.toml
-	@$(LAB)/make-venv "$(PYTHON)" $(VENV)
+$(VENV)/package: pyproject.toml | $(VENV)/bin/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
@@ -26,12 +28,13 @@ demo: $(VENV)/package
 	@$(LAB)/install-system demo || true
 	@$(LAB)/with-tracefs $(BIN)/python -m tests.laboratory.demo
 
-test: lint
-	@$(LAB)/install-system test
-	@$(LAB)/fetch-bpftrace >/dev/null || true
-	@$(BIN)/python -m pytest -m "not kernel and not guest" --numprocesses auto
-	@$(LAB)/with-tracefs $(BIN)/python -m pytest -m kernel --durations=25
-	@$(MAKE) --no-print-directory test-guest
+# At most two things at a time, the output of each in one piece: pip beside apt; then the guest, which is emulated, and
+# what is fetched for it beside lint and unit tests. The tests of the kernel come alone: load makes bpftrace lose output.
+BESIDE := $(MAKE) --no-print-directory --jobs=2 --output-sync=target
+test:
+	@$(BESIDE) $(VENV)/guest system
+	@$(BESIDE) lint test-unit test-guest
+	@$(MAKE) --no-print-directory test-kernel
 
 test-unit: $(VENV)/ready
 	@$(BIN)/python -m pytest -m "not kernel and not guest" --numprocesses auto
@@ -39,18 +42,22 @@ test-unit: $(VENV)/ready
 test-kernel: $(VENV)/ready
 	@$(LAB)/install-system test
 	@$(LAB)/fetch-bpftrace >/dev/null || true
-	@$(LAB)/with-tracefs $(BIN)/python -m pytest -m kernel --durations=25
+	@$(LAB)/with-tracefs $(BIN)/python -m pytest -m "kernel and beside" --numprocesses 2 --durations=10
+	@$(LAB)/with-tracefs $(BIN)/python -m pytest -m "kernel and not beside" --durations=25
 
 # What a kernel with kprobes and fentry is needed for, in one that is booted for it under emulation.
 test-guest: $(VENV)/ready $(VENV)/guest
-	@$(LAB)/install-system test
-	@$(LAB)/install-system guest
+	@$(LAB)/install-system test guest
 	@$(LAB)/fetch-kernel >/dev/null || true
 	@$(LAB)/fetch-bpftrace >/dev/null || true
 	@$(BIN)/python -m tests.laboratory.guest
 
+# After the environment: for that apt may be asked too, which serves one at a time.
+system: | $(VENV)/bin/python
+	@$(LAB)/install-system test guest
+
 # Where it cannot be had, the guest says so.
-$(VENV)/guest: pyproject.toml
+$(VENV)/guest: pyproject.toml | $(VENV)/ready
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[guest]' && touch $@ || true
 
 lint: $(VENV)/ready
@@ -90,8 +97,7 @@ bench: $(VENV)/ready
 
 # docs/truth.md: what each recipe says of a known load, and what another mechanism says of it.
 truth: $(VENV)/ready $(VENV)/guest
-	@$(LAB)/install-system test
-	@$(LAB)/install-system guest
+	@$(LAB)/install-system test guest
 	@$(LAB)/fetch-kernel >/dev/null
 	@mkdir -p build
 	@$(LAB)/fetch-bpftrace >/dev/null
