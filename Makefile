@@ -28,13 +28,14 @@ demo: $(VENV)/package
 	@$(LAB)/install-system demo || true
 	@$(LAB)/with-tracefs $(BIN)/python -m tests.laboratory.demo
 
-# At most two things at a time, the output of each in one piece: pip beside apt; then the guest, which is emulated, and
-# what is fetched for it beside lint and unit tests. The tests of the kernel come alone: load makes bpftrace lose output.
-BESIDE := $(MAKE) --no-print-directory --jobs=2 --output-sync=target
+# pip beside apt, the output of each in one piece; all else one after the other: tests of time and of the kernel want the
+# machine for themselves, load makes bpftrace lose output.
 test:
-	@$(BESIDE) $(VENV)/guest system
-	@$(BESIDE) lint test-unit test-guest
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(VENV)/guest system
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory test-unit
 	@$(MAKE) --no-print-directory test-kernel
+	@$(MAKE) --no-print-directory test-guest
 
 test-unit: $(VENV)/ready
 	@$(BIN)/python -m pytest -m "not kernel and not guest" --numprocesses auto
