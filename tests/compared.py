@@ -34,7 +34,7 @@ def compared(before, after, **wanted):
 
 def write(folder, captures):
     """Write captures into files of a folder, one each."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for place, each in enumerate(captures):
         (folder / f"{place:03}.json").write_text(json.dumps(each))
     return folder

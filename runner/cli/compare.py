@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -18,9 +20,6 @@ if TYPE_CHECKING:
 
     from runner.cli.output import Destination
     from runner.compare.document import Comparison
-
-_MISTAKES = ("duplicate", "overlapping", "other-recipe")
-"""Problems of what was named on the command line."""
 
 
 class Format(StrEnum):
@@ -102,7 +101,8 @@ def compare_captures(
     update_baseline: Annotated[
         bool,
         typer.Option(
-            "--update-baseline", help="Keep the side after in --baseline, unless it is worse or a gate fails."
+            "--update-baseline",
+            help="Keep the side after in --baseline where it is better or the same, and no gate fails.",
         ),
     ] = False,
     form: Annotated[
@@ -124,7 +124,9 @@ def compare_captures(
 
     Exit code 1 where it is worse or a gate fails.
     """
-    from runner.cli.output import Destination, say
+    from runner.cli.baseline import Baseline
+    from runner.cli.comparison_end import exit_code, say_comparison
+    from runner.cli.output import Destination
     from runner.compare.comparing import Wanted, compare
     from runner.compare.loading import read_side
     from runner.errors import ValueRefused
@@ -148,42 +150,49 @@ def compare_captures(
     destination = Destination(output)
     junit_file = junit_destination(junit)
     markdown_file = Destination(markdown, option="--markdown") if markdown is not None else None
-    baseline_file = (
-        Destination(baseline, option="--baseline") if baseline is not None and update_baseline else None
-    )
+    kept = Baseline(baseline) if baseline is not None and update_baseline else None
+    _check_different(destination, junit_file, markdown_file, kept.destination if kept is not None else None)
     read_after = read_side(after, "after")
-    if baseline is not None and not baseline.exists():
-        if baseline_file is None:
+    # Unlike pathlib's it says no of a name that is too long.
+    if baseline is not None and not os.path.exists(baseline):  # noqa: PTH110
+        if kept is None:
             raise ValueRefused(
                 f"there is no baseline {baseline}",
                 hint=f"compare --baseline {baseline} --update-baseline --with …",
             )
-        if read_after.problems or not read_after.captures:
-            raise ValueRefused(
-                "; ".join(each["detail"] for each in read_after.problems) or "there are no captures"
-            )
-        _keep(baseline_file, [capture for _, capture in read_after.captures])
-        say(f"note: there was no baseline to compare with; {baseline} is one now")
-        return
-    comparison = compare(read_side(before or [str(baseline)], "before"), read_after, wanted)
-    _print(comparison, form, destination)
-    if junit_file is not None:
-        from runner.report.junit import junit_of_comparison
+        code = kept.begin(read_after, wanted)
+    else:
+        comparison = compare(read_side(before or [str(baseline)], "before"), read_after, wanted)
+        _print(comparison, form, destination)
+        if junit_file is not None:
+            from runner.report.junit import junit_of_comparison
 
-        junit_file.write(junit_of_comparison(comparison))
-    if markdown_file is not None:
-        from runner.report.markdown import markdown_of_comparison
+            junit_file.write(junit_of_comparison(comparison))
+        if markdown_file is not None:
+            from runner.report.markdown import markdown_of_comparison
 
-        markdown_file.write(markdown_of_comparison(comparison).encode())
-    code = _exit_code(comparison)
-    if baseline_file is not None:
-        if code:
-            say("note: the baseline was left as it is")
-        else:
-            _keep(baseline_file, [capture for _, capture in read_after.captures])
-    _say(comparison, is_shown=form is not Format.JSON and destination.path is None and sys.stdout.isatty())
+            markdown_file.write(markdown_of_comparison(comparison).encode())
+        is_shown = form is not Format.JSON and destination.path is None and sys.stdout.isatty()
+        say_comparison(comparison, is_shown=is_shown)
+        code = exit_code(comparison)
+        if kept is not None:
+            kept.update(comparison, read_after)
     if code:
         raise typer.Exit(code)
+
+
+def _check_different(*destinations: Destination | None) -> None:
+    """Refuse two results in one file; a device takes as many as come.
+
+    :raises ValueRefused: Two would go to the same one.
+    """
+    from runner.errors import ValueRefused
+
+    files = [each for each in destinations if each is not None]
+    for one, other in itertools.combinations(files, 2):
+        is_device = one.path is not None and one.path.exists() and not one.path.is_file()
+        if one.is_same_as(other) and not is_device:
+            raise ValueRefused(f"two results would go to the same file: {one.path or 'stdout'}")
 
 
 def _primaries(texts: Sequence[str] | None) -> list[Any]:
@@ -204,16 +213,6 @@ def _gates(texts: Sequence[str] | None) -> list[Any]:
     from runner.capture.condition import parse_condition
 
     return [parse_condition(text) for text in texts or ()]
-
-
-def _keep(destination: Destination, captures: Sequence[Any]) -> None:
-    """Write a baseline: captures without what no comparison reads."""
-    from runner.capture.encode import encode_captures
-
-    kept = [capture.copy() for capture in captures]
-    for capture in kept:
-        capture["events"], capture["messages"], capture["companions"] = [], [], []
-    destination.write(encode_captures(kept))
 
 
 def _print(comparison: Comparison, form: Format, destination: Destination) -> None:
@@ -255,32 +254,3 @@ def _encoded(comparison: Comparison, form: Format, *, in_color: bool) -> bytes:
             from runner.compare.encode import encode_comparison
 
             return encode_comparison(comparison)
-
-
-def _say(comparison: Comparison, *, is_shown: bool) -> None:
-    """Say on stderr what was decided, and what was left out: stdout may go into a file."""
-    from runner.cli.output import say
-    from runner.report.comparison_words import problem_text
-    from runner.report.gates import gate_line
-
-    for problem in comparison["problems"]:
-        if problem["left_out"]:
-            say(f"note: {problem_text(problem)}")
-    for gate in comparison["gates"]:
-        say(gate_line(gate))
-    if not is_shown:
-        say(f"{comparison['verdict']}: {comparison['reason']}")
-
-
-def _exit_code(comparison: Comparison) -> int:
-    from runner.errors import ExitCode
-
-    codes = {problem["code"] for problem in comparison["problems"] if problem["left_out"]}
-    if codes & {"unreadable", "not-a-capture"}:
-        return ExitCode.DECODE
-    if codes & set(_MISTAKES):
-        return ExitCode.VALUE
-    is_worse = comparison["verdict"] == "worse"
-    if is_worse or any(gate["counts_as"] == "fail" for gate in comparison["gates"]):
-        return ExitCode.NEGATIVE
-    return ExitCode.DONE

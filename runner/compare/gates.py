@@ -65,6 +65,16 @@ def gate_results(
     ]
 
 
+def limit_results(
+    conditions: Iterable[Condition], side: Sequence[RecordedRun], inconclusive: Inconclusive
+) -> list[GateResult]:
+    """Return what one side alone says of those gates that name an amount.
+
+    :raises ValueRefused: A gate is on what does not exist.
+    """
+    return [_limit(each, side, inconclusive) for each in conditions if isinstance(each, Limit)]
+
+
 def _limit(condition: Limit, side: Sequence[RecordedRun], inconclusive: Inconclusive) -> GateResult:
     """Return what all runs of the side after say together."""
     shapes: dict[str, TableShape] = {}
