@@ -46,13 +46,15 @@ def impossible_number(capture: Capture) -> str | None:
 
 def _impossible(kind: Kind, row: Any) -> str | None:
     if kind == "histogram":
-        buckets = row["buckets"]
-        if any(bucket["count"] < 0 for bucket in buckets):
-            return "a bucket has fewer than no events"
-        if any(None not in (one["lower"], one["upper"]) and one["lower"] > one["upper"] for one in buckets):
-            return "a bucket ends before it begins"
-        if sum(bucket["count"] for bucket in buckets) != row["count"]:
-            return "its count is not that of its buckets"
+        whole = 0
+        for bucket in row["buckets"]:
+            lower, upper, count = bucket["lower"], bucket["upper"], bucket["count"]
+            if count < 0:
+                return "a bucket has fewer than no events"
+            if lower is not None and upper is not None and lower > upper:
+                return "a bucket ends before it begins"
+            whole += count
+        return "its count is not that of its buckets" if whole != row["count"] else None
     counted = row["value"] if kind == "count" else row["count"] if kind == "stats" else 0
     return f"a count of {counted} is below zero" if counted < 0 else None
 
