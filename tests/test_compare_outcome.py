@@ -481,3 +481,29 @@ def test_numbers_of_64_bits():
         *in_turns([huge] * 5, [huge - 7] * 5, lambda n, at: run(drops(n), at=at, seconds=1e-6))
     )
     assert document["verdict"] == "same"
+
+
+@pytest.mark.parametrize("has_whole", [True, False])
+def test_what_a_run_in_windows_lacks_is_missing_once(has_whole):
+    def make(number, at):
+        whole = drops(10 * number) if has_whole else None
+        return windowed([drops(number)] * 10, at=at, whole=whole, problems=[("missed-events", 50)])
+
+    before, after = ([c for made in side for c in made] for side in in_turns(STEADY, times(2), make))
+    document = compared(before, after)
+    # 1000 events, of which 50 may be missing and 50 elsewhere: each of ten windows alone would say so of its 100.
+    assert document["sides"]["before"]["runs"][0]["values"] == pytest.approx([110])
+    assert document["verdict"] == "worse"
+
+
+def test_a_share_of_windows_that_lack_events_is_that_of_all_of_them():
+    make = lambda n, at: windowed(  # noqa: E731
+        [latency([1000] * (100 - n) + [20_000] * n)] * 10,
+        at=at,
+        primary=ABOVE,
+        problems=[("missed-events", 1)],
+    )
+    before, after = ([c for made in side for c in made] for side in in_turns([2] * 5, [20] * 5, make))
+    document = compared(before, after, primaries=subjects("latency.above(16384us)"))
+    assert document["verdict"] == "worse"
+    assert primary(document)["after"] == pytest.approx(0.2, abs=0.01)

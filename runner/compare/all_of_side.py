@@ -1,4 +1,4 @@
-"""All runs of a side in one capture: what gates that name an amount are held against."""
+"""Runs in one capture: all of a side, which gates that name an amount are held against, or one of windows."""
 
 from __future__ import annotations
 
@@ -32,12 +32,7 @@ def all_of(side: Sequence[RecordedRun], name: str) -> Capture:
                 tables.append(_merged(side, other))
     lasted = [run.lasted(name) for run in side]
     known = [each for each in lasted if each is not None]
-    problems: list[Problem] = [
-        problem
-        for run in side
-        for capture in (run.captures if run.whole is None else (run.whole,))
-        for problem in capture["quality"]["problems"]
-    ]
+    problems = [problem for run in side for problem in _problems(run)]
     first = side[0].first
     return {
         **first,
@@ -49,6 +44,14 @@ def all_of(side: Sequence[RecordedRun], name: str) -> Capture:
         },
         "quality": {"grade": first["quality"]["grade"], "problems": problems},
     }
+
+
+def _problems(run: RecordedRun) -> list[Problem]:
+    """Return the problems of a run: each of its windows says all of them."""
+    found: list[Problem] = []
+    for capture in run.captures if run.whole is None else (run.whole,):
+        found += [problem for problem in capture["quality"]["problems"] if problem not in found]
+    return found
 
 
 def _counts_one_thing(side: Sequence[RecordedRun], name: str) -> bool:
@@ -70,7 +73,7 @@ def _merged(side: Sequence[RecordedRun], name: str) -> Table:
     try:
         return merge(tables)
     except ValueRefused as error:
-        raise ValueRefused(f"the runs after cannot be put together: {error.message}") from error
+        raise ValueRefused(f"they cannot be put together: {error.message}") from error
 
 
 def _timeless(table: Table) -> Table:

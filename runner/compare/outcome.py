@@ -10,10 +10,11 @@ from runner.capture.bounds import Measure
 from runner.capture.condition import ABOVE
 from runner.capture.condition_check import shape_of
 from runner.capture.distribution import joined_buckets
-from runner.capture.evidence import doubt_of
+from runner.capture.evidence import Doubt, doubt_of
 from runner.capture.measure import measure
 from runner.capture.percent import in_percent
 from runner.capture.selection import select
+from runner.compare.all_of_side import all_of
 from runner.compare.statistic import mean, mean_log2, quantile_inside
 from runner.errors import ValueRefused
 
@@ -54,6 +55,10 @@ NOT_WORSE: Mapping[Kind, tuple[str, ...]] = {
 def geometric(octaves: float, unit: str | None) -> str:
     """Return a mean log2 as people read it: the geometric mean."""
     return f"{2**octaves:,.4g} {unit or ''}".rstrip()
+
+
+def _are_in_doubt(captures: Iterable[Capture]) -> bool:
+    return any(doubt_of(capture, has_room=False) != Doubt() for capture in captures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +157,12 @@ class Outcome:
             return f"its table {self.subject.table} has another kind, unit or keys"
         if self.subject.statistic in _PERMILLE or self.subject.statistic == "mean":
             return self._pooled(captures)
+        if len(captures) > 1 and self.subject.statistic != MEAN_LOG2 and _are_in_doubt(captures):
+            # What a run lacks is said of each of its windows, and missing once.
+            try:
+                captures = (all_of([run], self.subject.table),)
+            except ValueRefused as error:
+                return error.message
         found = [self._of(capture, run) for capture in captures]
         # A window without events says nothing of their latency: the others do.
         known = [each for each in found if not isinstance(each, str)]
