@@ -43,8 +43,7 @@ test-unit: $(VENV)/ready
 test-kernel: $(VENV)/ready
 	@$(LAB)/install-system test
 	@$(LAB)/fetch-bpftrace >/dev/null || true
-	@$(LAB)/with-tracefs $(BIN)/python -m pytest -m "kernel and beside" --numprocesses 2 --durations=10
-	@$(LAB)/with-tracefs $(BIN)/python -m pytest -m "kernel and not beside" --durations=25
+	@$(LAB)/with-tracefs $(BIN)/python -m pytest -m kernel --durations=25
 
 # What a kernel with kprobes and fentry is needed for, in one that is booted for it under emulation.
 test-guest: $(VENV)/ready $(VENV)/guest

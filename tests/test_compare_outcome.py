@@ -507,3 +507,17 @@ def test_a_share_of_windows_that_lack_events_is_that_of_all_of_them():
     document = compared(before, after, primaries=subjects("latency.above(16384us)"))
     assert document["verdict"] == "worse"
     assert primary(document)["after"] == pytest.approx(0.2, abs=0.01)
+
+
+def test_a_last_window_of_another_length_weighs_what_it_lasted():
+    def make(number, at):
+        made = windowed([drops(10 * number), drops(number)], at=at, seconds=1.0)
+        made[1]["window"] |= {"duration_seconds": 0.1}
+        return made
+
+    before, after = in_turns(STEADY, times(2), make)
+    document = compared(*([each for made in side for each in made] for side in (before, after)))
+    # 11 in 1.1 s, and not the mean of 10 and of 10 per second.
+    first = document["sides"]["before"]["runs"][0]
+    assert first["seconds"] == pytest.approx(1.1)
+    assert first["values"] == pytest.approx([11 * STEADY[0] / 1.1])

@@ -11,7 +11,7 @@ from runner.capture.condition import ABOVE
 from runner.capture.condition_check import shape_of
 from runner.capture.distribution import joined_buckets
 from runner.capture.evidence import Doubt, doubt_of
-from runner.capture.measure import measure
+from runner.capture.measure import measure, seconds_of
 from runner.capture.percent import in_percent
 from runner.capture.selection import select
 from runner.compare.all_of_side import all_of
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from runner.capture.condition import Subject
     from runner.capture.condition_check import TableShape
     from runner.capture.declaration import Better, Kind
-    from runner.capture.document import Capture
+    from runner.capture.document import Capture, Table
     from runner.compare.document import Statistic
     from runner.compare.margin import Margin
     from runner.compare.runs import RecordedRun
@@ -163,6 +163,8 @@ class Outcome:
                 captures = (all_of([run], self.subject.table),)
             except ValueRefused as error:
                 return error.message
+        if self.statistic == "rate":
+            return self._rate(run, captures)
         found = [self._of(capture, run) for capture in captures]
         # A window without events says nothing of their latency: the others do.
         known = [each for each in found if not isinstance(each, str)]
@@ -171,8 +173,24 @@ class Outcome:
         scale = len(found) if self.per_work is not None else 1
         return scale * fmean(each[0] for each in known), scale * fmean(each[1] for each in known)
 
+    def _rate(self, run: RecordedRun, captures: Sequence[Capture]) -> tuple[float, float] | str:
+        """Return what came per second of all windows: the last may be shorter than the others, or longer."""
+        least = most = lasted = 0.0
+        for capture in captures:
+            found = self._of(capture, run)
+            seconds = seconds_of(capture, self._table(capture))
+            if isinstance(found, str) or seconds is None:
+                return found if isinstance(found, str) else "it is not known how long the window was"
+            least += found[0] * float(seconds)
+            most += found[1] * float(seconds)
+            lasted += float(seconds)
+        return least / lasted, most / lasted
+
+    def _table(self, capture: Capture) -> Table:
+        return next(each for each in capture["tables"] if each["name"] == self.subject.table)
+
     def _of(self, capture: Capture, run: RecordedRun) -> tuple[float, float] | str:
-        table = next(each for each in capture["tables"] if each["name"] == self.subject.table)
+        table = self._table(capture)
         if self.subject.statistic == MEAN_LOG2:
             try:
                 value = mean_log2(select(table, self.subject.keys).rows)

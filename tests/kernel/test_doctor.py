@@ -16,7 +16,7 @@ from runner.recipe.load import load_recipe
 from tests.command import AS_NOBODY, EBPF_RECIPE, ebpf_recipe
 from tests.laboratory.machine import has_kprobes
 
-pytestmark = [pytest.mark.kernel, pytest.mark.beside]
+pytestmark = pytest.mark.kernel
 
 UNMOUNTED = "umount -l /sys/kernel/tracing /sys/kernel/debug 2>/dev/null; "
 PLAIN_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all")

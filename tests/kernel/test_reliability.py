@@ -6,7 +6,7 @@ import pytest
 
 from tests.laboratory.reliability import ROOT_ALONE, WAYS, Trial, attempt
 
-pytestmark = [pytest.mark.kernel, pytest.mark.beside]
+pytestmark = pytest.mark.kernel
 
 
 @pytest.mark.parametrize("way", WAYS)

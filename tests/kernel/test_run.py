@@ -18,7 +18,7 @@ from jsonschema import Draft202012Validator
 
 from tests.command import AS_NOBODY, EBPF_RECIPE, ebpf_recipe
 
-pytestmark = [pytest.mark.kernel, pytest.mark.beside]
+pytestmark = pytest.mark.kernel
 
 RUN = ("run", "tcp-retrans")
 

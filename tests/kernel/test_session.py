@@ -29,7 +29,6 @@ def session_of(binary, framed):
     return Session(framed, direct_launcher(binary.arguments(), {}))
 
 
-@pytest.mark.beside
 def test_every_call_after_readiness_is_counted_on_100_uprobes(binary, tmp_path, figure):
     library, loaded = build_library(tmp_path, 100)
     program = "".join(f"uprobe:{library}:f{n} {{ @calls[{n}] = count(); }}\n" for n in range(100))
@@ -121,7 +120,6 @@ def test_a_failure_before_readiness_is_diagnosed(binary, program, kind, name):
     assert f"[{name}]" in failed.value.message
 
 
-@pytest.mark.beside
 def test_every_run_ends_at_its_first_signal_though_samples_keep_bpftrace_awake(binary):
     """bpftrace 0.17 forgets a signal that comes outside epoll_wait: a third of such runs took 10 s more."""
     program = "profile:hz:199 { @n = count(); }"

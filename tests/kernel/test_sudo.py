@@ -12,7 +12,7 @@ import pytest
 
 from tests.command import EBPF_RECIPE, ebpf_recipe
 
-pytestmark = [pytest.mark.kernel, pytest.mark.beside]
+pytestmark = pytest.mark.kernel
 
 WITH_USER = str(Path(__file__).parents[1] / "laboratory" / "with-user")
 PASSWORD = "correct horse"  # noqa: S105
