@@ -69,7 +69,7 @@ app.add_typer(
         subcommand_metavar="RECIPE [OPTIONS]",
     )
 )
-app.command("compare", cls=CompareCommand, options_metavar="--with AFTER... [OPTIONS]")(compare_captures)
+app.command("compare", cls=CompareCommand)(compare_captures)
 app.command("decode")(decode_output)
 app.command("doctor")(examine_host)
 app.command("probes")(find_probes)

@@ -39,6 +39,11 @@ class CompareCommand(TyperCommand):
     Shells expand patterns to many words.
     """
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the words of the usage, in the order in which they are typed."""
+        del ctx
+        return ["BEFORE... --with AFTER... [OPTIONS]"]
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments."""
         return super().parse_args(ctx, _each_with(args))

@@ -163,3 +163,13 @@ def test_a_script_has_a_command_with_a_duration_too(tmp_path):
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["window"]["workload"]["ended"] == "runner"
     assert "EBPF_RECIPE_WORK" not in os.environ
+
+
+def test_windows_in_a_directory_say_what_the_command_did(tmp_path):
+    """They are all that a comparison has of the run."""
+    command = ("sh", "-c", 'echo 12 rounds > "$EBPF_RECIPE_WORK"; exec sleep 30')
+    done = ebpf_recipe(*IDLE, "-d", "400ms", "--windows", "2", "-o", str(tmp_path), "--", *command)
+    assert done.returncode == 0, done.stderr
+    works = [each["window"]["workload"]["work"] for each in saved(tmp_path)]
+    assert works == [{"count": 12, "unit": "rounds"}] * len(works)
+    assert works
