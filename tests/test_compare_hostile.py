@@ -187,6 +187,13 @@ def test_windows_that_were_changed(tmp_path, path, new, place, whole, wanted):
     survives(tmp_path, *sides, wanted)
 
 
+def test_a_table_without_a_name_is_no_total_of_others(tmp_path):
+    before, after = SIDES["rate"]
+    after = [put(each, ("tables", 9, "name"), "") for each in after]
+    lost = {"grade": "degraded", "problems": [{"code": "map-full", "count": 1, "detail": "…"}]}
+    survives(tmp_path, before, [each | {"quality": lost} for each in after], WANTED[1])
+
+
 @pytest.mark.parametrize("name", sorted(SIDES))
 def test_sound_captures_of_all_that_there_is(tmp_path, name):
     for wanted in WANTED:

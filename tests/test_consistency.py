@@ -13,6 +13,7 @@ from tests.captures import drops, latency, run, table
 WAITS = table(
     "waits", "stats", [{"key": {"pid": 5}, "count": 3, "average": 2, "total": 7}], "ns", (("pid", "integer"),)
 )
+LEAST = table("least", "min", [{"key": {}, "value": 5}], "us", ())
 SOUND = run(drops(5), latency([1, 2, 300] * 20), WAITS, work=(3, "requests"))
 HISTOGRAM = ("tables", 1, "rows", 0)
 BUCKET = (*HISTOGRAM, "buckets", 0)
@@ -39,6 +40,8 @@ def changed(place, value):
         (("tables", 0, "rows", 0, "value"), 2**70, "is not a whole number"),
         (("tables", 0, "rows", 0, "key"), {"comm": "x"}, "its keys are not []"),
         (("tables", 2, "rows", 0, "key", "pid"), 2**70, "pid"),
+        (("tables",), [WAITS | {"total_of": "least"}, LEAST], "table waits is no total of least"),
+        (("tables",), [LEAST | {"total_of": "waits"}, WAITS], "table least is no total of waits"),
         (("tables", 2, "name"), "drops", "two tables are called drops"),
     ],
 )

@@ -9,6 +9,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from runner.capture.arithmetic import CUMULATIVE
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -66,12 +68,16 @@ def _contradictions(capture: Capture) -> Iterator[str]:
     workload = capture["window"].get("workload")
     if workload is not None and "work" in workload and workload["work"]["count"] < 0:
         yield f"window.workload.work: {workload['work']['count']} is below zero"
-    names = set()
+    kinds: dict[str, Kind] = {}
     for table in capture["tables"]:
-        if table["name"] in names:
+        if table["name"] in kinds:
             yield f"two tables are called {table['name']}"
-        names.add(table["name"])
+        kinds[table["name"]] = table["kind"]
         yield from _of_table(table)
+    for table in capture["tables"]:
+        of = table.get("total_of")
+        if of in kinds and not {table["kind"], kinds[of]} <= CUMULATIVE:
+            yield f"table {table['name']} is no total of {of}: one of them counts nothing"
     for number, event in enumerate(capture["events"]):
         for name, value in event["fields"].items():
             if not all(_is_plain(each) for each in (value if isinstance(value, list) else [value])):

@@ -150,7 +150,7 @@ def _is_in_totals(capture: Capture) -> bool:
     tables = {table["name"]: table for table in capture["tables"]}
     missing = 0
     for table in capture["tables"]:
-        counted = tables.get(table.get("total_of", ""))
+        counted = tables.get(table["total_of"]) if "total_of" in table else None
         if counted is not None:
             missing += events_in(table) - events_in(counted)
     return None not in told and sum(count or 0 for count in told) == missing
