@@ -163,7 +163,7 @@ def test_rows_say_in_which_pod_and_container_it_was(bpftrace, pod):
 
 def test_a_run_ends_with_its_container(bpftrace, pod):
     """It stops: its process ends, and its cgroup is removed. What was counted is kept."""
-    stopping = f"sleep 0.3; rmdir {pod.grandchild} {pod.container}"
+    stopping = f"sleep 2; rmdir {pod.grandchild} {pod.container}"
     command = [EBPF_RECIPE, "run", "syscount", "--bpftrace", bpftrace, "-f", "json", "-d", "30s", *CALLS]
     with child(
         [*command, "--cgroup", str(pod.container)], stdout=subprocess.PIPE, stderr=subprocess.PIPE

@@ -57,7 +57,7 @@ def bare_plan(plan: Plan, program: str, outputs: Sequence[Output] = (), **change
     update: Mapping[str, object] = {
         "outputs": tables,
         "scratch_maps": (),
-        "primary": PrimaryOutcome(table=tables[0].name, statistic="total", better="lower"),
+        "primary": PrimaryOutcome(table=tables[0].name, statistic="rate", better="lower"),
         "progress": None,
         **changes,
     }
