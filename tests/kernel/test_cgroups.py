@@ -7,13 +7,13 @@ import shlex
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.command import EBPF_RECIPE, ebpf_recipe
+from tests.command import ebpf_recipe
 from tests.kernel.recipes import run_beside, run_recipe
+from tests.kernel.test_run import started
 from tests.laboratory.cgroups import CONTAINER, OTHER_CONTAINER, POD, cgroup_tree, enter, inside
 from tests.laboratory.children import child
 from tests.laboratory.releases import release_of
@@ -163,22 +163,19 @@ def test_rows_say_in_which_pod_and_container_it_was(bpftrace, pod):
 
 def test_a_run_ends_with_its_container(bpftrace, pod):
     """It stops: its process ends, and its cgroup is removed. What was counted is kept."""
-    stopping = f"sleep 2; rmdir {pod.grandchild} {pod.container}"
-    command = [EBPF_RECIPE, "run", "syscount", "--bpftrace", bpftrace, "-f", "json", "-d", "30s", *CALLS]
-    with child(
-        [*command, "--cgroup", str(pod.container)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as run:
-        time.sleep(2)
+    command = ("run", "syscount", "--bpftrace", bpftrace, "-f", "json", "-d", "30s", *CALLS)
+    with started(*command, "--cgroup", str(pod.container)) as (run, wait_for):
+        wait_for("tracing")
         subprocess.run(inside(pod.grandchild, calling((pod.grandchild, 50))), check=True)
-        subprocess.run(["sh", "-c", stopping], check=True)
-        stdout, stderr = run.communicate(timeout=20)
+        subprocess.run(["sh", "-c", f"sleep 0.3; rmdir {pod.grandchild} {pod.container}"], check=True)
+        wait_for("what it was asked for has ended")
+        stdout, _ = run.communicate(timeout=20)
     capture = json.loads(stdout)
-    assert run.returncode == 0, stderr
+    assert run.returncode == 0
     assert capture["window"]["ended_by"] == "target"
     assert capture["window"]["duration_seconds"] < 20
     (table,) = (table for table in capture["tables"] if table["name"] == "calls")
     assert sum(row["value"] for row in table["rows"] if row["key"]["comm"] == "in-cgroup") == 50
-    assert b"what it was asked for has ended" in stderr
 
 
 def test_a_cgroup_that_is_made_anew_is_another_one(bpftrace, pod):
