@@ -13,7 +13,7 @@ from runner.capture.quality import RULES
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from runner.capture.document import Capture, Table
+    from runner.capture.document import Capture, EndedBy, Table, Window
 
 Effect = Literal["none", "marked", "keys", "counted", "lost", "unfit"]
 """What a problem does to a condition.
@@ -65,13 +65,16 @@ EFFECTS: Mapping[str, Effect] = {
     "repaired": "none",
 }
 
-_CUT_SHORT = {
+CUT_SHORT: Mapping[EndedBy | None, str] = {
     "interrupt": "a signal ended the window before its time",
     "limit": "the window ended at a limit, before its time or behind it",
     "crash": "bpftrace ended by itself",
     "target": "what the run was asked for ended before the window did",
     "budget": "the budget ended the window before its time",
 }
+"""What ended a window otherwise than it was meant to."""
+
+OTHER_LOAD = "the command failed: this is not the load that was meant"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +102,20 @@ def why_unfit(capture: Capture, *, has_keys: bool) -> str | None:
     :param has_keys: The condition names keys.
     """
     window = capture["window"]
-    if window["ended_by"] in _CUT_SHORT:
-        return _CUT_SHORT[window["ended_by"]]
-    workload = window.get("workload")
-    if workload is not None and workload["exit_code"] != 0 and "ended" not in workload:
-        return "the command failed: this is not the load that was meant"
+    if window["ended_by"] in CUT_SHORT:
+        return CUT_SHORT[window["ended_by"]]
+    if is_other_load(window):
+        return OTHER_LOAD
     # A window among others has no end of its own: the next one goes on.
     if window["ended_by"] is None and "index" not in window:
         return "it is not known what ended the window"
     return why_no_measurement(capture, has_keys=has_keys)
+
+
+def is_other_load(window: Window) -> bool:
+    """Whether the command of a run did not do what it was to do: nothing says that it ended well."""
+    workload = window.get("workload")
+    return workload is not None and workload["exit_code"] != 0 and "ended" not in workload
 
 
 def why_no_measurement(capture: Capture, *, has_keys: bool) -> str | None:

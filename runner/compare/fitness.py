@@ -6,7 +6,7 @@ import itertools
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from runner.capture.evidence import why_no_measurement
+from runner.capture.evidence import CUT_SHORT, OTHER_LOAD, is_other_load, why_no_measurement
 from runner.compare.differences import mark_differences
 from runner.compare.findings import SIDES, Findings
 from runner.compare.hosts import host_of
@@ -20,15 +20,8 @@ if TYPE_CHECKING:
     from runner.compare.loading import Read
     from runner.compare.runs import RecordedRun
 
-_ENDED: dict[str, str] = {
-    "crash": "bpftrace ended by itself",
-    "target": "what the run was asked for ended before the window did",
-    "budget": "the budget ended the window before its time",
-}
-_CUT = {
-    "interrupt": "a signal ended the window before its time",
-    "limit": "the window ended at a limit, before its time or behind it",
-}
+_SAID = ("interrupt", "limit")
+"""What ended a window so that its numbers are yet those of the load, for as long as it lasted."""
 
 _CLOCK_SECONDS = 0.05
 """One window ends when the next begins; but the clock on the wall that says so may be set meanwhile."""
@@ -82,13 +75,9 @@ def _is_measured(run: RecordedRun, side: SideName, found: Findings) -> bool:
     """Whether the numbers of a run are those of a load that was measured; tell where they are not."""
     for capture in run.all_captures:
         window = capture["window"]
-        workload = window.get("workload")
-        ended = window["ended_by"]
         why = why_no_measurement(capture, has_keys=False)
-        if workload is not None and workload["exit_code"] not in (0, None):
-            why = "the command failed: this is not the load that was meant"
-        elif ended in _ENDED:
-            why = _ENDED[ended]
+        if window["ended_by"] not in _SAID:
+            why = OTHER_LOAD if is_other_load(window) else CUT_SHORT.get(window["ended_by"], why)
         if why is not None:
             code: ProblemCode = "void" if capture["quality"]["grade"] == "void" else "unfit"
             found.add(code, side, run.files, why, left_out=True)
@@ -119,8 +108,8 @@ def _mark(run: RecordedRun, side: SideName, found: Findings) -> None:
         found.add("degraded", side, run.files, "windows of the run are missing", left_out=False)
     for capture in run.all_captures:
         ended = capture["window"]["ended_by"]
-        if ended in _CUT:
-            found.add("degraded", side, run.files, _CUT[ended], left_out=False)
+        if ended in _SAID:
+            found.add("degraded", side, run.files, CUT_SHORT[ended], left_out=False)
         if capture["quality"]["grade"] == "degraded":
             for problem in capture["quality"]["problems"]:
                 detail = f"{problem['code']}: {problem['detail']}"

@@ -250,6 +250,7 @@ def test_a_socket_that_no_probe_saw_is_in_the_cgroup_of_its_holder(bpftrace, hos
             stop_losing_packets(client)
     rows = run.tables["retransmits"]
     assert sum(row["value"] for row in rows) >= 5
-    assert {row["key"]["local_port"] for row in rows} == {PORT + 5}
+    strangers = [row for row in rows if row["key"]["local_port"] != PORT + 5]
+    assert not strangers
     assert {row["key"]["cgroup"].rpartition("/")[2] for row in rows} == {"mine"}
     assert run.total("retransmits_total") == run.total("retransmits")
