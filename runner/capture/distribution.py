@@ -9,7 +9,7 @@ from runner.capture.amount_units import in_unit, is_time
 from runner.capture.bounds import Measure
 from runner.capture.condition import parse_amount
 from runner.capture.quantiles import LEAST_BEYOND, quantiles
-from runner.capture.rows import histogram_row
+from runner.capture.rows import buckets_of
 from runner.capture.selection import Selection, select
 from runner.errors import NotParsed
 
@@ -96,7 +96,7 @@ def joined_buckets(rows: Sequence[Any]) -> list[Bucket] | None:
         for bucket in row["buckets"]:
             bounds = (bucket["lower"], bucket["upper"])
             counts[bounds] = counts.get(bounds, 0) + bucket["count"]
-    buckets = histogram_row({}, counts)["buckets"]
+    buckets = buckets_of(counts)
     end: int | None = None
     for place, bucket in enumerate(buckets):
         if place and (end is None or bucket["lower"] is None or bucket["lower"] <= end):

@@ -33,13 +33,18 @@ def _compact(made: bytes) -> bytes:
     return b"%b" % made
 
 
-def histogram_row(key: dict[str, KeyValue], counts: Mapping[BucketBounds, int]) -> HistogramRow:
-    """Return a row with its buckets in the order of their values, empty ones left out."""
-    buckets: list[Bucket] = [
+def buckets_of(counts: Mapping[BucketBounds, int]) -> list[Bucket]:
+    """Return buckets in the order of their values, empty ones left out."""
+    return [
         {"lower": lower, "upper": upper, "count": counts[lower, upper]}
         for lower, upper in sorted(counts, key=_place)
         if counts[lower, upper]
     ]
+
+
+def histogram_row(key: dict[str, KeyValue], counts: Mapping[BucketBounds, int]) -> HistogramRow:
+    """Return a row with its buckets in order, and what they say of quantiles."""
+    buckets = buckets_of(counts)
     return {
         "key": key,
         "count": sum(bucket["count"] for bucket in buckets),
