@@ -248,9 +248,15 @@ def test_a_socket_that_no_probe_saw_is_in_the_cgroup_of_its_holder(bpftrace, hos
             )  # fmt: skip
         finally:
             stop_losing_packets(client)
-    rows = run.tables["retransmits"]
+    # What a test before left behind in this network is closed, and nobody's: it may send its last packet again.
+    of_others = [
+        row
+        for row in run.tables["retransmits"]
+        if not {row["key"]["local_port"], row["key"]["remote_port"]} & set(groups)
+    ]
+    assert all("unattributed" in row and row["key"]["pid"] is None for row in of_others), of_others
+    rows = [row for row in run.tables["retransmits"] if row not in of_others]
     assert sum(row["value"] for row in rows) >= 5
-    strangers = [row for row in rows if row["key"]["local_port"] != PORT + 5]
-    assert not strangers
+    assert {row["key"]["local_port"] for row in rows} == {PORT + 5}, rows
     assert {row["key"]["cgroup"].rpartition("/")[2] for row in rows} == {"mine"}
     assert run.total("retransmits_total") == run.total("retransmits")
