@@ -39,6 +39,15 @@ def busy_seconds_of_first() -> tuple[float, float]:
     return first, every
 
 
+def cpu_numbers_online(path: Path = Path("/sys/devices/system/cpu/online")) -> list[int]:
+    """Return the numbers of the processors that run, which may have gaps between them."""
+    found: list[int] = []
+    for part in path.read_text().strip().split(","):
+        first, _, last = part.partition("-")
+        found += range(int(first), int(last or first) + 1)
+    return found
+
+
 def cpus_online() -> int:
     """Return the number of processors that run, whatever this process may use."""
     return os.sysconf("SC_NPROCESSORS_ONLN")

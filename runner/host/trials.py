@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
-import platform
 import resource
 from dataclasses import dataclass
 
-from runner.host import bpf
+from runner.host import bpf, perf
 from runner.host.btf_types import kernel_types
 
-_PERF_EVENT_OPEN = {"x86_64": 298, "aarch64": 241, "ppc64le": 319, "s390x": 331, "riscv64": 241}
-_PERF_TYPE_SOFTWARE = 1
-_PERF_COUNT_SW_CPU_CLOCK = 0
 _AMPLE_MEMLOCK_BYTES = 64 << 20
 _PERIOD_NS = 1_000_000_000
 _QUIET_FUNCTION = "bpf_fentry_test1"
-
-
-class _PerfEventAttributes(ctypes.Structure):
-    """The first 64 bytes of perf_event_attr (PERF_ATTR_SIZE_VER0) of include/uapi/linux/perf_event.h."""
-
-    _fields_ = (
-        ("type", ctypes.c_uint32), ("size", ctypes.c_uint32), ("config", ctypes.c_uint64),
-        ("sample_period", ctypes.c_uint64), ("sample_type", ctypes.c_uint64),
-        ("read_format", ctypes.c_uint64), ("flags", ctypes.c_uint64),
-        ("wakeup_events", ctypes.c_uint32), ("bp_type", ctypes.c_uint32), ("bp_addr", ctypes.c_uint64),
-    )  # fmt: skip
-
-
-_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +75,8 @@ def _memory() -> int | None:
 
 
 def _sample() -> int:
-    number = _PERF_EVENT_OPEN.get(platform.machine())
-    if number is None:
-        return errno.ENOSYS
-    attributes = _PerfEventAttributes(
-        _PERF_TYPE_SOFTWARE, ctypes.sizeof(_PerfEventAttributes), _PERF_COUNT_SW_CPU_CLOCK, _PERIOD_NS
-    )
-    descriptor: int = _LIBC.syscall(number, ctypes.byref(attributes), -1, 0, -1, 0)
-    if descriptor < 0:
-        return ctypes.get_errno()
-    os.close(descriptor)
+    try:
+        os.close(perf.open_event(perf.SOFTWARE, perf.CPU_CLOCK, 0, sample_period=_PERIOD_NS))
+    except OSError as error:
+        return error.errno or errno.ENOSYS
     return 0
