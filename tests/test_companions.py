@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from runner.capture.signs import RULES
 from runner.companions import CompanionWatch
 from runner.host.companions import firewall
 from runner.host.companions.fact import whole_number
 from runner.host.companions.firewall import firewall_facts
 from runner.host.companions.protocols import protocol_facts
 from runner.host.companions.softnet import softnet_facts
-from runner.report.companions import RULES, format_companions, rules_as_markdown
+from runner.report.companions import format_companions, rules_as_markdown
 
 V1 = {"cpu.cfs_quota_us": "20000\n", "cpu.cfs_period_us": "100000\n"}
 V1_FREE = {**V1, "cpu.cfs_quota_us": "-1\n"}

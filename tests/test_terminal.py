@@ -2,10 +2,10 @@
 
 import pytest
 
+from runner.capture.amounts import amount
 from runner.capture.buckets import LogBuckets
 from runner.capture.quality import problem
 from runner.capture.rows import histogram_row, stats_row
-from runner.report.amounts import amount
 from runner.report.terminal import format_capture
 
 KEYS = [{"name": "comm", "type": "comm"}]

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from runner.capture.amounts import number
 from runner.capture.percent import in_percent
-from runner.report.amounts import number
 
 if TYPE_CHECKING:
     from runner.capture.document import KeyValue

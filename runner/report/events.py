@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from runner.report.amounts import amount
+from runner.capture.amounts import amount
 from runner.report.words import printable, readable
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from runner.capture.amounts import number
 from runner.capture.evidence import EFFECTS
-from runner.report.amounts import number
 
 if TYPE_CHECKING:
     from runner.capture.document import GateResult, Measured

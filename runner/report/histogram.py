@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from runner.report.amounts import amount, is_time
+from runner.capture.amounts import amount, is_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from runner.report.amounts import is_time
+from runner.capture.amounts import is_time
 from runner.report.histogram import short, span
 from runner.report.words import printable
 

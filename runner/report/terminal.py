@@ -10,7 +10,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from runner.report.amounts import amount, is_time, quantity
+from runner.capture.amounts import amount, is_time, quantity
 from runner.report.companions import format_companions
 from runner.report.console import NARROWEST, new_console, text_of
 from runner.report.events import format_events
