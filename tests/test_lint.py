@@ -14,6 +14,7 @@ from tests.command import ebpf_recipe
 HERE = Path(__file__).parent / "lint"
 VALID = HERE / "valid"
 RECIPE, TEMPLATE, OWN = "recipes/app/seeks.yaml", "templates/app/seeks.bt.j2", "templates/include/own.bt.j2"
+HYPOTHESIS = "recipes/hypotheses/many-seeks.yaml"
 BOMB = "a: &a [1,1,1,1,1,1,1,1,1]\n" + "".join(
     f"{name}: &{name} [{','.join([f'*{below}'] * 9)}]\n"
     for below, name in zip("abcdefgh", "bcdefghi", strict=True)
@@ -50,6 +51,17 @@ CASES = [
     ("primary-statistic", RECIPE, "statistic: rate", "statistic: mean-log2", "statistic:", "mean-log2 is had of a histogram, seeks is a count"),
     ("above-pair", RECIPE, "direction: lower\n", "direction: lower\n    above_of: {table: offsets, parameter: to-fd}\n", "above_of: {table", "offsets is no histogram of times"),
     ("primary-direction", RECIPE, "better: lower", "better: higher", "better: higher", "of the output seeks it is lower"),
+    ("hypothesis-unknown", RECIPE, "hypothesis: many-seeks", "hypothesis: many-seekers", "hypothesis: many-seekers", "there is no hypothesis 'many-seekers': did you mean many-seeks"),
+    ("evidence-condition", RECIPE, "seeks.rate >= 1000 calls/s", "seeks.p99 >= 10ms", '"seeks.p99', "seeks is a count and has no p99"),
+    ("evidence-condition", RECIPE, "seeks.total = 0", "seeks.total = $sloo", "seeks.total", "it knows $slo, $tail, $tenth and $enough"),
+    ("evidence-condition", RECIPE, "seeks.total = 0", "seeks.total", "seeks.total", "here stands a comparison"),
+    ("evidence-condition", RECIPE, "seeks.total = 0", "seeks.total not worse by 10%", "seeks.total", "needs two sets of captures"),
+    ("model", HYPOTHESIS, ', revert: ["sysctl -w a.b=0"]', "", "{title: Fewer", "has commands that put it back (revert)"),
+    ("model", HYPOTHESIS, "$target", "$targets", "schema", "what is filled in is $target, $device, $cgroup"),
+    ("model", HYPOTHESIS, "layer: app", "layer: disk", "layer: disk", "layer: Input should be 'cpu'"),
+    ("related-unknown", HYPOTHESIS, "[seeks]", "[seek]", "seek]", "there is no recipe 'seek': did you mean seeks?"),
+    ("sign-unknown", HYPOTHESIS, "cpu-pressure", "cpu-pressed", "sign: cpu-pressed", "there is no sign 'cpu-pressed': did you mean cpu-pressure"),
+    ("id-file-name", HYPOTHESIS, "id: many-seeks", "id: more-seeks", "id: more-seeks", "the file is called 'many-seeks'"),
     ("feature-unused", TEMPLATE, ' and not has("loops")', "", "loops:", 'no template asks has("loops")'),
     ("template-syntax", TEMPLATE, "}\n{% endif %}\n", "}\n", "", "Unexpected end of template"),
     ("template-syntax", TEMPLATE, "{{ own.note", "{{ own..note", "    {{ own..note", "expected name"),

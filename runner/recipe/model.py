@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from runner.recipe.model_base import Id, MapName, Name, Probe, Strict, Text
 from runner.recipe.model_event import Event, EventField
+from runner.recipe.model_evidence import Company, Evidence, Support
 from runner.recipe.model_given import Parameter, Target
 from runner.recipe.model_output import Enumeration, Key, Output
 from runner.recipe.parameters import TARGET_FILTERS
@@ -137,6 +138,9 @@ class Recipe(Strict):
     progress: Name | None = None
     """The table without keys that says how many events there were so far."""
     primary: PrimaryOutcome
+    beside: Company = "any"
+    supports: tuple[Support, ...] = ()
+    refutes: tuple[Evidence, ...] = ()
     caveats: Annotated[tuple[Text, ...], Field(min_length=1)]
     overhead: OverheadNote
     related: tuple[Related, ...] = ()

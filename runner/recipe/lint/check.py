@@ -8,17 +8,22 @@ from typing import TYPE_CHECKING
 
 from jinja2 import TemplateNotFound
 
+from runner.capture.signs import RULES as SIGNS
 from runner.recipe.catalogue import Catalogue, catalogues
 from runner.recipe.finding import Finding, RecipeRefused
+from runner.recipe.hypotheses import FOLDER, near_ids, read_hypothesis
+from runner.recipe.lint.evidence import evidence
 from runner.recipe.lint.files import Selection, select, select_catalogues
 from runner.recipe.lint.outputs import OUTPUT_RULES
 from runner.recipe.lint.programs import PROGRAM_RULES
 from runner.recipe.lint.subject import Programs, Subject
 from runner.recipe.lint.texts import TEXT_RULES
 from runner.recipe.load import OUTSIDE, LoadedRecipe, is_outside, read_recipe
+from runner.recipe.model_hypothesis import Hypothesis
 from runner.recipe.program_rules import broken_rules
 from runner.recipe.render import Renderer, template_environment
 from runner.recipe.templates import Sources
+from runner.recipe.yaml_file import read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -30,7 +35,7 @@ class Report:
     """What lint found.
 
     :param findings: In the order of their places.
-    :param files: How many recipes and includes were looked at.
+    :param files: How many recipes, includes and hypotheses were looked at.
     """
 
     findings: tuple[Finding, ...]
@@ -54,15 +59,18 @@ def lint(paths: Iterable[Path] = ()) -> Report:
     selection_and_known = {each.recipes.resolve(): each for each in known} | selection.catalogues
     files_by_id = _files_by_id(selection_and_known.values())
     findings = set(selection.findings)
+    known_hypotheses = _hypotheses(selection_and_known.values())
     for path, catalogue in selection.recipes.items():
-        findings.update(_of_recipe(path, catalogue, files_by_id))
+        findings.update(_of_recipe(path, catalogue, files_by_id, known_hypotheses))
+    for path in selection.hypotheses:
+        findings.update(_of_hypothesis(path, files_by_id))
     for path in selection.includes:
         findings.update(_of_template(path))
     return Report(tuple(sorted(findings)), _count(selection))
 
 
 def _count(selection: Selection) -> int:
-    return len(selection.recipes) + len(selection.includes)
+    return len(selection.recipes) + len(selection.includes) + len(selection.hypotheses)
 
 
 def _files_by_id(all_catalogues: Iterable[Catalogue]) -> dict[str, list[Path]]:
@@ -73,7 +81,34 @@ def _files_by_id(all_catalogues: Iterable[Catalogue]) -> dict[str, list[Path]]:
     return found
 
 
-def _of_recipe(path: Path, catalogue: Catalogue, files_by_id: Mapping[str, list[Path]]) -> Iterator[Finding]:
+def _hypotheses(all_catalogues: Iterable[Catalogue]) -> dict[str, Path]:
+    paths = (path for each in all_catalogues for path in sorted((each.recipes / FOLDER).glob("*.yaml")))
+    return {path.stem: path for path in paths}
+
+
+def _of_hypothesis(path: Path, recipes: Mapping[str, object]) -> Iterator[Finding]:
+    found = read_hypothesis(path)
+    if not isinstance(found, Hypothesis):
+        yield from found
+        return
+    file = read_yaml(path)
+    for place, sign in enumerate(found.signs):
+        if sign.sign not in SIGNS:
+            text = f"there is no sign {sign.sign!r}{near_ids(sign.sign, SIGNS)}"
+            yield file.finding("sign-unknown", ("signs", place, "sign"), text)
+    for place, name in enumerate(found.details):
+        if name not in recipes:
+            yield file.finding(
+                "related-unknown", ("details", place), f"there is no recipe {name!r}{near_ids(name, recipes)}"
+            )
+
+
+def _of_recipe(
+    path: Path,
+    catalogue: Catalogue,
+    files_by_id: Mapping[str, list[Path]],
+    known_hypotheses: Mapping[str, object],
+) -> Iterator[Finding]:
     if is_outside(path):
         yield Finding(str(path), 1, 1, "path-outside", OUTSIDE)
         return
@@ -95,6 +130,7 @@ def _of_recipe(path: Path, catalogue: Catalogue, files_by_id: Mapping[str, list[
     subject = Subject(file.yaml, file.recipe, path.parent.name, files_by_id.keys())
     for rule in (*TEXT_RULES, *OUTPUT_RULES):
         yield from rule(subject)
+    yield from evidence(subject, known_hypotheses)
     if template.is_file() and not is_outside(template):
         yield from _of_programs(subject, path, template)
 

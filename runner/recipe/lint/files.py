@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from runner.errors import ValueRefused
 from runner.recipe.catalogue import TEMPLATE_SUFFIX, Catalogue
 from runner.recipe.finding import Finding
+from runner.recipe.hypotheses import FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,11 +24,13 @@ class Selection:
 
     :param recipes: Recipe files, each with its catalogue.
     :param includes: Templates that are no recipe's own, each with its catalogue.
+    :param hypotheses: Files of hypotheses, each with its catalogue.
     """
 
     catalogues: dict[Path, Catalogue] = field(default_factory=dict)
     recipes: dict[Path, Catalogue] = field(default_factory=dict)
     includes: dict[Path, Catalogue] = field(default_factory=dict)
+    hypotheses: dict[Path, Catalogue] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
 
@@ -89,6 +92,9 @@ def _add_file(selection: Selection, file: Path) -> None:
         selection.findings.append(Finding(str(file), 1, 1, "layout", LAYOUT))
         return
     selection.catalogues.setdefault(catalogue.recipes.resolve(), catalogue)
+    if folder == catalogue.recipes and file.parent.name == FOLDER and file.suffix == ".yaml":
+        selection.hypotheses[file] = catalogue
+        return
     if folder == catalogue.recipes:
         if file.suffix == ".yaml":
             selection.recipes[file] = catalogue
