@@ -9,6 +9,7 @@ RUNNER = Path(__file__).parents[1] / "runner"
 LOWER = {"errors", "capture", "recipe", "host", "bpftrace", "workload", "plan", "run", "report", "replay"}
 LOWER |= {
     "compare",
+    "workflow",
     "outcome",
     "events",
     "targets",
@@ -105,7 +106,21 @@ MAY_IMPORT = {
     "doctor": {"errors", "recipe", "host", "bpftrace", "plan"},
     "probe_search": {"errors", "host", "bpftrace"},
     "compare": {"errors", "capture"},
-    "report": {"errors", "capture", "compare.document"},
+    "workflow": {
+        "errors",
+        "capture",
+        "recipe",
+        "host",
+        "bpftrace",
+        "run",
+        "plan",
+        "doctor",
+        "compare",
+        "interrupts",
+        "lifetime",
+        "probe_costs",
+    },
+    "report": {"errors", "capture", "compare.document", "workflow.documents"},
     "cli": LOWER,
 }
 FILES = sorted(path for path in RUNNER.rglob("*.py") if path.parent != RUNNER or path.stem in MAY_IMPORT)

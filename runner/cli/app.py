@@ -10,6 +10,7 @@ from runner import __version__
 from runner.cli.compare import CompareCommand, compare_captures
 from runner.cli.decode import decode_output
 from runner.cli.doctor import examine_host
+from runner.cli.investigate import investigate
 from runner.cli.lint import lint_recipes
 from runner.cli.list import list_recipes
 from runner.cli.new import new_recipe
@@ -70,6 +71,7 @@ app.add_typer(
     )
 )
 app.command("compare", cls=CompareCommand)(compare_captures)
+app.command("investigate")(investigate)
 app.command("decode")(decode_output)
 app.command("doctor")(examine_host)
 app.command("probes")(find_probes)

@@ -1,0 +1,201 @@
+"""A case for people: what is established and what is not, on a terminal and as Markdown."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING, Literal
+
+from runner.capture.percent import in_percent
+from runner.report.words import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from runner.workflow.documents import Account, Case, Evidence, HypothesisResult
+
+Kind = Literal["title", "heading", "text", "item", "under", "code"]
+Block = tuple[Kind, str]
+
+_COLUMNS = 100
+_STATES = {
+    "running": "on a processor",
+    "queued": "waiting for a processor",
+    "disk": "waiting for a disk",
+    "blocked": "waiting in the kernel",
+    "lock": "in futex (a lock, or idle)",
+    "network": "in a call on a socket (a peer, or idle)",
+}
+_VERDICTS = {
+    "established": "A cause is established.",
+    "nothing-established": "Nothing is established.",
+    "not-measured": "Nothing could be measured that decides anything.",
+}
+
+
+def case_as_markdown(case: Case) -> str:
+    """Return a case as Markdown."""
+    marks: dict[Kind, str] = {"title": "# ", "heading": "## ", "text": "", "item": "- ", "under": "  - "}
+    lines: list[str] = []
+    before: Kind | None = None
+    for kind, text in _blocks(case):
+        if kind in ("title", "heading", "text") or (kind != before and before not in ("item", "under")):
+            lines.append("")
+        if kind == "code":
+            lines.append(f"    {text}" if before not in ("under", "item") else f"      {text}")
+        else:
+            lines.append(f"{marks[kind]}{_escaped(text)}")
+        before = kind
+    return "\n".join(lines).strip() + "\n"
+
+
+def case_as_text(case: Case, folder: Path | None = None) -> str:
+    """Return a case for a terminal.
+
+    :param folder: Where it is kept.
+    """
+    lines: list[str] = []
+    for kind, text in _blocks(case):
+        match kind:
+            case "title":
+                lines += [text, ""]
+            case "heading":
+                lines += ["", text]
+            case "text":
+                lines += textwrap.wrap(text, _COLUMNS)
+            case "item":
+                lines += textwrap.wrap(text, _COLUMNS, initial_indent="  ", subsequent_indent="    ")
+            case "under":
+                lines += textwrap.wrap(text, _COLUMNS, initial_indent="    ", subsequent_indent="      ")
+            case "code":
+                lines.append(f"      {text}")
+    if folder is not None:
+        lines += ["", f"kept in {folder}"]
+    return "\n".join(lines) + "\n"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("<", "&lt;").replace("|", "\\|").replace("*", "\\*")
+
+
+def _blocks(case: Case) -> Iterator[Block]:
+    for kind, text in _raw_blocks(case):
+        yield kind, printable(text)
+
+
+def _raw_blocks(case: Case) -> Iterator[Block]:
+    target = " ".join(f"--{name} {value}" for name, values in case["target"].items() for value in values)
+    yield "title", f"{case['symptom']}{' ' + target if target else ''}: {case['title']}"
+    host = case["host"]
+    yield (
+        "text",
+        (
+            f"{host.get('hostname')}, Linux {host.get('kernel')}, {host.get('cpus')} processors, bpftrace "
+            f"{host.get('bpftrace')}; objective {case['slo']}; {_VERDICTS[case['verdict']]}"
+            + ("" if case["complete"] else " Not all that was planned was run.")
+        ),
+    )
+    by_status = {
+        status: [each for each in case["hypotheses"] if each["status"] == status]
+        for status in ("established", "open", "refuted", "not-measured")
+    }
+    if by_status["established"]:
+        yield "heading", "Established"
+        for each in by_status["established"]:
+            yield from _hypothesis(each)
+    likely = [each for each in by_status["open"] if _speaks_for(each)]
+    if likely:
+        yield "heading", "Open: something speaks for it, and it is not shown"
+        for each in likely:
+            yield from _hypothesis(each)
+    if case["account"] is not None:
+        yield from _account(case["account"])
+    if case["findings"]:
+        yield "heading", "What stands out"
+        for found in case["findings"]:
+            of = "the target" if found["scope"] == "target" else "the host"
+            yield "item", f"{found['recipe']}, {found['table']} of {of}:"
+            for row in found["rows"]:
+                yield "under", f"{row['what']}: {row['value']}"
+    if by_status["refuted"]:
+        yield "heading", "Refuted"
+        for each in by_status["refuted"]:
+            yield "item", f"{each['title']} ({each['id']}): {each['why']}"
+    silent = [each for each in by_status["open"] if not _speaks_for(each)]
+    if silent:
+        yield "heading", "Nothing speaks for it, and it is not excluded"
+        for each in silent:
+            yield "item", f"{each['title']} ({each['id']})"
+    if case["not_measured"]:
+        yield "heading", "Not measured"
+        for missing in case["not_measured"]:
+            yield "item", f"{missing['what']}: {missing['why']}"
+    if case["remedies"]:
+        yield "heading", "What may help: one change at a time, measured before and after"
+        for remedy in case["remedies"]:
+            yield "item", f"{remedy['title']} ({remedy['hypothesis']})"
+            for command in remedy["commands"]:
+                yield "code", command
+            if remedy["revert"]:
+                yield "under", "the way back:"
+                for command in remedy["revert"]:
+                    yield "code", command
+            if remedy["caution"]:
+                yield "under", remedy["caution"]
+    yield "heading", "Next"
+    yield "code", case["next"]
+    cost = case["cost"]
+    if cost["measured_ratio"] is not None:
+        yield (
+            "text",
+            (
+                f"The tracing took {in_percent(cost['measured_ratio'])} of all processors at most, of a "
+                f"budget of {cost['budget']}, starts of bpftrace not counted."
+            ),
+        )
+
+
+def _hypothesis(result: HypothesisResult) -> Iterator[Block]:
+    yield "item", f"{result['rank']}. {result['title']} ({result['id']}, {result['layer']})"
+    for each in result["evidence"]:
+        if each["says"] in ("establishes", "suggests", "refutes"):
+            yield "under", f"{_source(each)} {each['says']} it: {each['text']}. {each['reason']}"
+
+
+def _source(evidence: Evidence) -> str:
+    of = "of the target" if evidence["scope"] == "target" else "of the host"
+    if evidence["sign"] is not None:
+        return f"the kernel's own counters {of} ({evidence['sign']})"
+    return f"{evidence['recipe']} {of}"
+
+
+def _speaks_for(result: HypothesisResult) -> bool:
+    return any(each["says"] in ("establishes", "suggests") for each in result["evidence"])
+
+
+def _account(account: Account) -> Iterator[Block]:
+    low, high = account["busy_seconds"]
+    window = account["window_seconds"]
+    yield "heading", "Where the time of its threads went"
+    yield (
+        "text",
+        (
+            f"In {window:.1f} s they were at work, or kept from it, for {low:.2f} s"
+            + (f" to {high:.2f} s (the more with waits that may be idleness)" if high > low else "")
+            + f"; idle for {account['idle_seconds']:.1f} s, and for {account['unexplained_seconds']:.1f} s "
+            "nobody knows what for."
+            if window is not None
+            else ""
+        ),
+    )
+    for part in account["parts"]:
+        least, most = part["share"]
+        shown = f"{in_percent(least or 0.0)}"
+        if least != most and most is not None:
+            shown += f" to {in_percent(most)}"
+        yield "item", f"{_STATES.get(part['part'], part['part'])}: {part['seconds']:.3f} s, {shown}"
+    throttled = account["throttled"][1]
+    if throttled:
+        yield "item", f"of the waits for a processor up to {throttled:.3f} s are its own CPU limit"
+    for note in account["notes"]:
+        yield "item", f"note: {note}"

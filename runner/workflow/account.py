@@ -1,0 +1,90 @@
+"""Where the time of the target's threads went: the parts, between bounds, and what is not explained.
+
+It is no sum of quantiles: what is added up is time of threads in one window, as the recipe `thread-time`
+has it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from runner.capture.evidence import doubt_of, why_unfit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runner.capture.document import Capture
+    from runner.workflow.documents import Account, Part, PlannedStep
+
+RECIPE, TABLE = "thread-time", "time"
+
+BUSY = ("running", "queued", "disk", "blocked")
+"""States in which a thread works, or waits for something that it cannot do without."""
+
+DOUBTFUL = ("lock", "network")
+"""States that are a wait for somebody, or idleness: which, the kernel cannot tell."""
+
+IDLE = ("event",)
+UNEXPLAINED = ("other", "earlier")
+
+_NS = 1e9
+
+
+def account_of(step: PlannedStep, capture: Capture) -> Account | None:
+    """Return the account of a capture of `thread-time`; None where there is no time in it."""
+    table = next((each for each in capture["tables"] if each["name"] == TABLE), None)
+    if table is None or why_unfit(capture, has_keys=False) is not None:
+        return None
+    spent: dict[str, int] = {}
+    rows: list[Any] = [*table["rows"]]
+    for row in rows:
+        state = str(row["key"]["state"])
+        spent[state] = spent.get(state, 0) + row["total"]
+    if not spent:
+        return None
+    certain = sum(spent.get(state, 0) for state in BUSY)
+    most = certain + sum(spent.get(state, 0) for state in DOUBTFUL)
+    throttled = _throttled(capture)
+    queued = spent.get("queued", 0) / _NS
+    return {
+        "capture": step["name"],
+        "window_seconds": capture["window"]["duration_seconds"],
+        "busy_seconds": [certain / _NS, most / _NS],
+        "parts": _parts(spent, certain, most),
+        "throttled": [0.0, None if throttled is None else min(queued, throttled)],
+        "unexplained_seconds": sum(spent.get(state, 0) for state in UNEXPLAINED) / _NS,
+        "idle_seconds": sum(spent.get(state, 0) for state in IDLE) / _NS,
+        "notes": [*doubt_of(capture, has_room=False).why],
+    }
+
+
+def least_share(account: Account | None, parts: tuple[str, ...] | list[str]) -> float:
+    """Return the share of the busy time that some parts took at least; 0 where that is not known."""
+    if account is None:
+        return 0.0
+    return sum(each["share"][0] or 0.0 for each in account["parts"] if each["part"] in parts)
+
+
+def _parts(spent: Mapping[str, int], certain: int, most: int) -> list[Part]:
+    parts: list[Part] = []
+    for state in (*BUSY, *DOUBTFUL):
+        time = spent.get(state, 0)
+        if not time:
+            continue
+        if state in BUSY:
+            bounds: list[float | None] = [time / most, time / certain]
+        else:
+            bounds = [0.0, time / (certain + time)]
+        parts.append({"part": state, "seconds": time / _NS, "share": bounds})
+    return sorted(parts, key=lambda each: (-(each["share"][0] or 0.0), -each["seconds"]))
+
+
+def _throttled(capture: Capture) -> float | None:
+    """Return for how many seconds CPU limits held the groups of the target back; None: it was not read."""
+    found = [each for each in capture["companions"] if each["name"] == "cpu_throttled_time"]
+    rises = [
+        (each["after"] - each["before"]) * (1e-9 if each["unit"] == "ns" else 1e-6)
+        for each in found
+        if each["after"] is not None and each["before"] is not None
+    ]
+    return max(0.0, sum(rises)) if rises else None

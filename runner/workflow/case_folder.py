@@ -1,0 +1,214 @@
+"""The directory of a case: its plan, every capture and program, the log of decisions, what is concluded.
+
+plan.json, host.json, captures/STEP.json (STEP.failed.json where there is none, and why), programs/STEP.bt,
+log.jsonl, case.json.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from pydantic import TypeAdapter, ValidationError
+
+from runner.capture.read import read_capture
+from runner.errors import NotUnderstood, NotWritten, ValueRefused
+from runner.workflow.documents import Case, Plan
+from runner.workflow.planning import SCHEMA
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from runner.capture.document import Capture
+    from runner.workflow.documents import PlannedStep
+
+_INDENTED = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+
+
+class CaseFolder:
+    """One case on disk."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the directory; nothing is read yet."""
+        self.path = path
+        self.captures = path / "captures"
+
+    @property
+    def has_plan(self) -> bool:
+        """Whether there is a case in it."""
+        return (self.path / "plan.json").exists()
+
+    def create(self) -> None:
+        """Make the directory for a new case.
+
+        :raises ValueRefused: Something is in it.
+        :raises NotWritten: It cannot be made.
+        """
+        if self.has_plan:
+            raise ValueRefused(
+                f"--case {self.path}: it holds a case already",
+                hint=f"ebpf-recipe investigate --resume --case {self.path}; or name a new directory",
+            )
+        try:
+            if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+                raise ValueRefused(
+                    f"--case {self.path}: it is no empty directory", hint="name a new one: it is made"
+                )
+            for folder in (self.path, self.captures, self.path / "programs"):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._not_written(error) from error
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Have it for ourselves.
+
+        :raises ValueRefused: Somebody else works on it.
+        """
+        try:
+            descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise self._not_written(error) from error
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise ValueRefused(
+                    f"--case {self.path}: another investigation works on it", hint="wait until it has ended"
+                ) from error
+            yield
+        finally:
+            os.close(descriptor)
+
+    def write(self, name: str, document: Any) -> None:
+        """Write a document as JSON; the same one is the same bytes."""
+        self._replace(name, orjson.dumps(document, option=_INDENTED))
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text."""
+        self._replace(name, text.encode(errors="backslashreplace"))
+
+    def read_plan(self) -> Plan:
+        """Return the plan.
+
+        :raises ValueRefused: There is no case in the directory.
+        :raises NotUnderstood: It is none of this version, or damaged.
+        """
+        found = self._read("plan.json", "there is no case in it (no plan.json)")
+        schema = found.get("schema") if isinstance(found, dict) else None
+        if schema != SCHEMA:
+            raise NotUnderstood(
+                f"{self.path / 'plan.json'}: its schema is {schema!r}, this release reads {SCHEMA}",
+                hint="use the release that made it, or begin a new case",
+            )
+        try:
+            plan: Plan = TypeAdapter(Plan).validate_python(found)
+        except ValidationError as error:
+            raise self._damaged("plan.json", error) from error
+        return plan
+
+    def read_case(self) -> tuple[Case, bytes] | None:
+        """Return what was concluded, and the bytes of it; None where nothing was.
+
+        :raises NotUnderstood: It is damaged.
+        """
+        path = self.path / "case.json"
+        if not path.exists():
+            return None
+        found = self._read("case.json", "it is gone")
+        try:
+            case: Case = TypeAdapter(Case).validate_python(found)
+        except ValidationError as error:
+            raise self._damaged("case.json", error) from error
+        return case, path.read_bytes()
+
+    def capture_path(self, step: PlannedStep) -> Path:
+        """Return where the capture of a step goes."""
+        return self.captures / f"{step['name']}.json"
+
+    def capture_of(self, step: PlannedStep) -> Capture | None:
+        """Return the capture of a step, where there is one.
+
+        :raises NotUnderstood: It is damaged.
+        """
+        path = self.capture_path(step)
+        return read_capture(path) if path.exists() else None
+
+    def failure_of(self, step: PlannedStep) -> str | None:
+        """Return why a step has no capture; None where it was not tried."""
+        path = self.captures / f"{step['name']}.failed.json"
+        if not path.exists():
+            return None
+        found = self._read(f"captures/{path.name}", "it is gone")
+        return str(found.get("why")) if isinstance(found, dict) else "not known"
+
+    def keep_failure(self, step: PlannedStep, why: str, exit_code: int, stderr: str) -> None:
+        """Keep why a step has no capture."""
+        document = {"why": why, "exit_code": exit_code, "stderr": stderr}
+        self.write(f"captures/{step['name']}.failed.json", document)
+
+    def keep_program(self, step: PlannedStep, capture: Capture) -> None:
+        """Keep the text of the program that was run."""
+        program = capture["program"]
+        text = None if program is None else program.get("text")
+        if isinstance(text, str):
+            self.write_text(f"programs/{step['name']}.bt", text)
+
+    def taken(self, steps: Sequence[PlannedStep]) -> list[tuple[PlannedStep, Capture]]:
+        """Return the captures that there are, each with its step."""
+        found = [(step, self.capture_of(step)) for step in steps]
+        return [(step, capture) for step, capture in found if capture is not None]
+
+    def log(self, what: str, why: str, **more: Any) -> None:
+        """Add a decision to the log."""
+        line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")}
+        try:
+            with (self.path / "log.jsonl").open("ab") as file:
+                file.write(orjson.dumps({**line, "what": what, "why": why, **more}) + b"\n")
+        except OSError as error:
+            raise self._not_written(error) from error
+
+    def _replace(self, name: str, data: bytes) -> None:
+        path = self.path / name
+        beside = path.with_name(f".{path.name}.new")
+        try:
+            with beside.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+        except OSError as error:
+            raise self._not_written(error) from error
+
+    def _read(self, name: str, missing: str) -> Any:
+        path = self.path / name
+        try:
+            return orjson.loads(path.read_bytes())
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise ValueRefused(
+                f"--case {self.path}: {missing}",
+                hint="`ebpf-recipe investigate SYMPTOM --case DIR` begins one",
+            ) from error
+        except OSError as error:
+            raise ValueRefused(f"{path}: {error.strerror}") from error
+        except orjson.JSONDecodeError as error:
+            raise NotUnderstood(
+                f"{path} is no JSON: {error}", hint="it is damaged: begin a new case"
+            ) from error
+
+    def _damaged(self, name: str, error: ValidationError) -> NotUnderstood:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return NotUnderstood(
+            f"{self.path / name}: {where}: {first['msg']}", hint="it is damaged: begin a new case"
+        )
+
+    def _not_written(self, error: OSError) -> NotWritten:
+        return NotWritten(
+            f"{error.filename or self.path}: {error.strerror}", hint="--case DIR, where there is room"
+        )

@@ -1,0 +1,182 @@
+"""From evidence to what is known of each cause: its status, why, and its rank among the others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from runner.capture.evidence import why_unfit
+from runner.capture.signs import RULES, absent_signs, signs_of
+from runner.workflow.account import least_share
+from runner.workflow.evidence import evidence_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from runner.capture.document import Capture
+    from runner.workflow.documents import (
+        Account,
+        Evidence,
+        HypothesisResult,
+        Plan,
+        PlannedHypothesis,
+        PlannedStep,
+        Scope,
+        Status,
+    )
+
+_ORDER: Mapping[Status, int] = {"established": 0, "open": 1, "not-measured": 2, "refuted": 3}
+
+
+def judged(
+    plan: Plan, taken: Sequence[tuple[PlannedStep, Capture]], account: Account | None
+) -> list[HypothesisResult]:
+    """Return what is known of every hypothesis of a plan, the first by rank first.
+
+    :param taken: The captures that there are, each with its step, in the order of the plan.
+    """
+    evidence: dict[str, list[Evidence]] = {each["id"]: [] for each in plan["hypotheses"]}
+    for step, capture in taken:
+        for hypothesis, one in evidence_of(step, capture):
+            if hypothesis in evidence:
+                evidence[hypothesis].append(one)
+    for each in plan["hypotheses"]:
+        evidence[each["id"]] += _signs(each, taken, has_target=bool(plan["target"]))
+    results = [_result(each, evidence[each["id"]], plan) for each in plan["hypotheses"]]
+    parts = {each["id"]: each["parts"] for each in plan["hypotheses"]}
+    results.sort(
+        key=lambda each: (
+            _ORDER[each["status"]],
+            not has_support(each),
+            -_strength(each),
+            -least_share(account, parts[each["id"]]),
+            each["id"],
+        )
+    )
+    for rank, result in enumerate(results, 1):
+        result["rank"] = rank
+    return results
+
+
+def has_support(result: HypothesisResult) -> bool:
+    """Whether anything speaks for it."""
+    return any(each["says"] in ("establishes", "suggests") for each in result["evidence"])
+
+
+def _strength(result: HypothesisResult) -> float:
+    """Return how strong its strongest evidence is; that of the target goes before that of the host."""
+    found = [
+        (each["strength"] or 1.0) * (1.0 if each["scope"] == "host" else 1e6)
+        for each in result["evidence"]
+        if each["says"] in ("establishes", "suggests")
+    ]
+    return max(found, default=0.0)
+
+
+def _signs(
+    hypothesis: PlannedHypothesis, taken: Sequence[tuple[PlannedStep, Capture]], *, has_target: bool
+) -> list[Evidence]:
+    """Return what the host's own counters say: once for each place, by the capture that ran longest."""
+    found: dict[tuple[str, str], tuple[float, Evidence]] = {}
+    for step, capture in taken:
+        seconds = capture["window"]["duration_seconds"] or 0.0
+        for sign in signs_of(capture):
+            planned = next((each for each in hypothesis["signs"] if each["sign"] == sign.code), None)
+            if planned is None:
+                continue
+            place: Mapping[str, Any] = sign.place or {}
+            # Control groups are read where processes were asked for, and are theirs.
+            scope: Scope = "target" if has_target and "cgroup" in place else "host"
+            where = str(place.get("cgroup", place.get("pid", "")))
+            one: Evidence = {
+                "capture": step["name"],
+                "recipe": None,
+                "sign": sign.code,
+                "scope": scope,
+                "says": planned["says"],
+                "conditions": [],
+                "text": (f"control group {where}: " if "cgroup" in place else "") + sign.text,
+                "reason": planned["reason"],
+                "strength": None,
+            }
+            key = (sign.code, where)
+            if key not in found or found[key][0] < seconds:
+                found[key] = (seconds, one)
+    seen = {code for code, _ in found}
+    return [*(one for _, one in found.values()), *_absent(hypothesis, taken, seen)]
+
+
+def _absent(
+    hypothesis: PlannedHypothesis, taken: Sequence[tuple[PlannedStep, Capture]], seen: set[str]
+) -> list[Evidence]:
+    """Return what was looked for and did not happen, of signs that would be enough if they were there."""
+    fit = [(step, capture) for step, capture in taken if why_unfit(capture, has_keys=False) is None]
+    if not fit:
+        return []
+    step, capture = max(fit, key=lambda each: each[1]["window"]["duration_seconds"] or 0.0)
+    absent = absent_signs(capture)
+    return [
+        {
+            "capture": step["name"],
+            "recipe": None,
+            "sign": planned["sign"],
+            "scope": "host",
+            "says": "refutes",
+            "conditions": [],
+            "text": f"not seen: {RULES[planned['sign']].when}",
+            "reason": planned["reason"],
+            "strength": None,
+        }
+        for planned in hypothesis["signs"]
+        if planned["says"] == "establishes" and planned["sign"] in absent and planned["sign"] not in seen
+    ]
+
+
+def _result(hypothesis: PlannedHypothesis, evidence: list[Evidence], plan: Plan) -> HypothesisResult:
+    status, why = _status(evidence, has_target=bool(plan["target"]))
+    return {
+        "id": hypothesis["id"],
+        "title": hypothesis["title"],
+        "layer": hypothesis["layer"],
+        "rank": 0,
+        "status": status,
+        "why": why,
+        "evidence": evidence,
+    }
+
+
+def _status(evidence: Sequence[Evidence], *, has_target: bool) -> tuple[Status, str]:
+    """Return what is known, and why that and no more."""
+
+    def says(word: str, scope: Scope | None = None) -> list[Evidence]:
+        return [each for each in evidence if each["says"] == word and scope in (None, each["scope"])]
+
+    shown = says("establishes", "target") if has_target else says("establishes")
+    against = says("refutes", "target") if has_target else says("refutes")
+    on_host, likely = says("establishes", "host"), says("suggests", "target")
+    if shown and against:
+        return "open", "one measurement shows it, another one excludes it: they contradict each other"
+    if shown:
+        return "established", _because(shown)
+    if has_target and on_host and likely:
+        return "established", f"{_because(on_host)}; and of the target: {_because(likely)}"
+    if says("refutes") and not likely and not on_host and not (not has_target and says("suggests")):
+        return "refuted", _because(says("refutes"))
+    if on_host:
+        return "open", f"seen on the host, and nothing shows that it is the target's: {_because(on_host)}"
+    if says("suggests"):
+        return "open", f"likely, not shown: {_because(says('suggests'))}"
+    if not evidence:
+        return "not-measured", "nothing was measured that speaks for it or against it"
+    if all(each["says"] == "undecided" for each in evidence):
+        reasons = dict.fromkeys(
+            one["reason"] or one["condition"]
+            for each in evidence
+            for one in each["conditions"]
+            if one["verdict"] == "inconclusive"
+        )
+        return "not-measured", f"what was measured decides nothing: {'; '.join(reasons)}"
+    return "open", "nothing speaks for it; what was measured does not exclude it"
+
+
+def _because(evidence: Sequence[Evidence]) -> str:
+    return "; ".join(each["text"] for each in evidence)

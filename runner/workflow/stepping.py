@@ -1,0 +1,216 @@
+"""The runs of an investigation: beside each other where none disturbs another, each our own command."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import time
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+from runner.errors import Interrupted, Terminated
+from runner.lifetime import end_with_parent
+from runner.workflow.command import own_command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from runner.interrupts import Interrupts
+    from runner.workflow.case_folder import CaseFolder
+    from runner.workflow.documents import PlannedStep
+
+_POLL_SECONDS = 0.05
+_ATTACH_SECONDS = 120.0
+"""Most that is waited until all that run beside each other are attached."""
+
+_END_SECONDS = 60.0
+"""Most that a run takes from the end of its window to its capture, before it is ended."""
+
+_MOST_STDERR = 4000
+_AS_LONG_AS_OTHERS = ': > "$0"; read _ || :'
+_SO_LONG = ': > "$0"; exec sleep "$1"'
+"""What runs beside others have for a command: it says that they are attached, and waits for the others' end,
+or for so many seconds."""
+
+
+@dataclass(slots=True)
+class _Running:
+    """A run that is under way."""
+
+    step: PlannedStep
+    process: subprocess.Popen[bytes]
+    attached: str | None
+
+    @property
+    def is_attached(self) -> bool:
+        return self.attached is not None and os.path.exists(self.attached)  # noqa: PTH110
+
+    @property
+    def has_ended(self) -> bool:
+        return self.process.poll() is not None
+
+
+class Stepper:
+    """Runs steps, and keeps what becomes of each in the case."""
+
+    def __init__(
+        self, folder: CaseFolder, bpftrace: str, signals: Interrupts, say: Callable[[str], None]
+    ) -> None:
+        """Run nothing yet.
+
+        :param say: Is told what is done now.
+        """
+        self._folder = folder
+        self._bpftrace = bpftrace
+        self._say = say
+        self._came: SimpleQueue[str] = SimpleQueue()
+        signals.wake_up(self._came.put)
+
+    def run(self, steps: Sequence[PlannedStep], seconds: float) -> None:
+        """Run steps: those that may be beside anything first and for as long as what comes after them.
+
+        :param seconds: How long those run at least, once all of them are attached.
+        :raises Interrupted, Terminated: A signal came; what ran was ended, and has no capture.
+        """
+        beside = [each for each in steps if each["beside"] == "any"]
+        running: list[_Running] = []
+        with self._ended_at_last(running), _pipe() as (read_end, write_end):
+            if beside:
+                self._say(f"tracing beside each other: {', '.join(each['recipe'] for each in beside)}")
+            for each in beside:
+                # One after the other: what fails to start ends those before it.
+                running += [self._start(each, read_end, is_cut=each["seconds"] < seconds)]
+            self._wait_until(
+                lambda: all(each.is_attached or each.has_ended for each in running), _ATTACH_SECONDS
+            )
+            begun = time.monotonic()
+            for step in steps:
+                if step["beside"] == "attached":
+                    self._run_alone(step)
+            left = seconds - (time.monotonic() - begun)
+            if running and left > 0:
+                self._wait_until(lambda: all(each.has_ended for each in running), left)
+            # Each reads its end.
+            os.write(write_end, b"\n" * len(running))
+            self._wait_until(lambda: all(each.has_ended for each in running), _END_SECONDS)
+        for one in running:
+            self._keep(one)
+        for step in steps:
+            if step["beside"] == "none":
+                self._run_alone(step)
+
+    def _run_alone(self, step: PlannedStep) -> None:
+        self._say(f"tracing for {step['seconds']:g} s: {step['recipe']}")
+        one: list[_Running] = []
+        with self._ended_at_last(one):
+            one.append(self._start(step, None))
+            limit = step["seconds"] + _ATTACH_SECONDS + _END_SECONDS
+            self._wait_until(lambda: one[0].has_ended, limit)
+        self._keep(one[0])
+
+    def _start(self, step: PlannedStep, read_end: int | None, *, is_cut: bool = False) -> _Running:
+        path = self._folder.capture_path(step)
+        words = ["run", step["recipe"], "--bpftrace", self._bpftrace, *step["arguments"]]
+        words += ["--budget", step["budget"], "-f", "json", "-o", str(path)]
+        attached = None
+        if read_end is None:
+            words += ["-d", f"{round(step['seconds'] * 1000)}ms"]
+        else:
+            attached = str(path.with_name(f".{step['name']}.attached"))
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(attached)  # noqa: PTH108
+            waiting = (
+                [_SO_LONG, attached, f"{step['seconds']:g}"] if is_cut else [_AS_LONG_AS_OTHERS, attached]
+            )
+            words += ["--", "sh", "-c", *waiting]
+        argv = own_command(*words)
+        self._folder.log("run", f"{step['stage']} of {step['layer']}", step=step["name"], argv=words)
+        with self._stderr_path(step).open("wb") as stderr:
+            process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL if read_end is None else read_end,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+                start_new_session=True,
+                preexec_fn=end_with_parent(),  # noqa: PLW1509
+            )
+        return _Running(step, process, attached)
+
+    def _stderr_path(self, step: PlannedStep) -> Path:
+        return self._folder.captures / f".{step['name']}.stderr"
+
+    def _wait_until(self, is_so: Callable[[], bool], seconds: float) -> None:
+        """Wait until something is so, for as long as it may take.
+
+        :raises Interrupted, Terminated: A signal came.
+        """
+        deadline = time.monotonic() + seconds
+        while not is_so() and time.monotonic() < deadline:
+            with contextlib.suppress(Empty):
+                name = self._came.get(timeout=_POLL_SECONDS)
+                kind = Terminated if name == "SIGTERM" else Interrupted
+                raise kind(f"{name} during the investigation", hint="")
+
+    @contextlib.contextmanager
+    def _ended_at_last(self, running: list[_Running]) -> Iterator[None]:
+        """End what still runs, and take away what came of it: it is not what was asked for."""
+        try:
+            yield
+        finally:
+            late = [each for each in running if not each.has_ended]
+            for each in late:
+                each.process.terminate()
+            for each in late:
+                try:
+                    each.process.wait(_END_SECONDS)
+                except subprocess.TimeoutExpired:
+                    each.process.kill()
+                    each.process.wait()
+                with contextlib.suppress(FileNotFoundError):
+                    self._folder.capture_path(each.step).unlink()
+
+    def _keep(self, one: _Running) -> None:
+        """Keep the program of a run, or why it has no capture."""
+        if one.attached is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(one.attached)  # noqa: PTH108
+        path = self._stderr_path(one.step)
+        said = path.read_bytes().decode(errors="replace")[-_MOST_STDERR:]
+        path.unlink()
+        capture = self._folder.capture_of(one.step)
+        if capture is not None:
+            self._folder.keep_program(one.step, capture)
+            window = capture["window"]
+            self._folder.log(
+                "captured",
+                f"grade {capture['quality']['grade']}, ended by {window['ended_by']}",
+                step=one.step["name"],
+                seconds=window["duration_seconds"],
+            )
+            return
+        why = _reason(said, one.process.returncode)
+        self._folder.keep_failure(one.step, why, one.process.returncode, said)
+        self._folder.log("no capture", why, step=one.step["name"])
+        self._say(f"{one.step['recipe']}: {why}")
+
+
+def _reason(said: str, exit_code: int) -> str:
+    """Return what a run says of its failure: the message, and what to do."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    start = next((place for place, line in enumerate(lines) if line.startswith("ebpf-recipe:")), None)
+    if start is None:
+        return f"it ended with exit code {exit_code}" + (f": {lines[-1]}" if lines else "")
+    return "; ".join([lines[start].removeprefix("ebpf-recipe: "), *lines[start + 1 :]])
+
+
+@contextlib.contextmanager
+def _pipe() -> Iterator[tuple[int, int]]:
+    read_end, write_end = os.pipe()
+    try:
+        yield read_end, write_end
+    finally:
+        os.close(read_end)
+        os.close(write_end)
