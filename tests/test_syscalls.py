@@ -16,6 +16,7 @@ from runner.errors import ValueRefused
 from runner.recipe.catalogue import find_recipe
 from runner.recipe.given import parse_given
 from runner.recipe.hosts import distinguishable_hosts
+from runner.recipe.named_calls import named_calls
 from runner.recipe.parameters import PARAMETER_TYPES, parse_values
 from runner.recipe.render import render_program
 from runner.rendered import render_for_node
@@ -148,3 +149,30 @@ def test_saved_output_is_named_by_the_host_that_it_came_from():
     capture = decode(["\n".join(map(json.dumps, lines)).encode() + b"\n"])
     (row,) = capture["tables"][0]["rows"]
     assert row == {"key": {"pid": 7, "comm": "a", "syscall": "openat"}, "value": 5}
+
+
+@pytest.mark.parametrize(
+    ("arch", "numbers"),
+    [
+        ("x86_64", [7, 7 | X32, 168 | COMPAT, 202, 202 | X32, 240 | COMPAT]),
+        # arm64 itself has no poll; its 32-bit programs have.
+        ("aarch64", [168 | COMPAT, 98, 240 | COMPAT]),
+        ("riscv64", [98]),
+    ],
+)
+def test_a_template_names_calls_whatever_their_numbers_are(arch, numbers):
+    condition = " || ".join(f"$n == (uint64){number}" for number in numbers)
+    assert named_calls(arch)("$n", "poll", "futex") == f"({condition})"
+
+
+def test_a_call_that_an_architecture_does_not_have_is_never_made_there():
+    assert named_calls("aarch64")("$n", "arch_prctl") == "(0)"
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [(("$n", "pol", "poll"), "no architecture has a system call pol$"), (("$n",), "with names"), ((7, "poll"), "with names")],
+)  # fmt: skip
+def test_what_names_no_call(given, why):
+    with pytest.raises(TypeError, match=why):
+        named_calls("x86_64")(*given)

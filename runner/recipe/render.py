@@ -20,6 +20,7 @@ from runner.recipe.devices import known_devices
 from runner.recipe.emitting import Emitter
 from runner.recipe.finding import Finding, RecipeRefused
 from runner.recipe.function import Function, Functions
+from runner.recipe.named_calls import named_calls
 from runner.recipe.parameters import Number, SyscallName
 from runner.recipe.program_rules import (
     UNDECLARED_MAP,
@@ -346,6 +347,7 @@ def _context(
         "byteorder": byteorder,
         "arch": arch,
         "word": _word(byteorder),
+        "is_call": named_calls(arch),
         "kernel_stack": _code(taken_stack("kernel-stack", STACK_DEPTH)),
         "user_stack": _code(taken_stack("user-stack", STACK_DEPTH)),
     }
