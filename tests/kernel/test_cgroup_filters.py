@@ -44,6 +44,7 @@ WORK = {
     "sched-switches": ((), "sleep 30 5", lambda run, done: (min(run.total("switches"), 30), len(done))),
     "runqlat": ((), "sleep 30 5", lambda run, done: (min(run.total("waits", "count"), 30), len(done))),
     "offcpu": (("--least", "4ms"), "sleep 30 5", lambda run, done: (min(run.total("waits", "count"), 30), len(done))),
+    "thread-time": ((), "sleep 30 5", lambda run, done: (min(run.total("time", "count", state="event"), 30), len(done))),
     "cpu-profile": ((), "spin 0.5", lambda run, _: (min(run.total("samples"), 10), 10)),
 }  # fmt: skip
 # They need a network, or a disk, and have their own test below; reads of the kernel's own need a probe that few have.
