@@ -58,6 +58,20 @@ def _answers(times: str, milliseconds: str) -> list[int]:
     return taken
 
 
+def _pipes(times: str, milliseconds: str) -> list[int]:
+    """Wait for bytes in a pipe that another process writes, one after each such time."""
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        load.rename("writing")
+        for _ in range(int(times)):
+            time.sleep(int(milliseconds) / 1000)
+            os.write(writing, b"x")
+        os._exit(0)
+    taken = _times(times, lambda: os.read(reading, 1))
+    os.wait()
+    return taken
+
+
 def _direct(path: str, times: str) -> list[int]:
     """Read blocks of a disk past the page cache, one after the other."""
     buffer = mmap.mmap(-1, _BLOCK)  # of whole pages, as direct I/O needs them
@@ -70,14 +84,13 @@ def _direct(path: str, times: str) -> list[int]:
 
 def _syncs(path: str, times: str) -> int:
     """Write a little to the end of a file and wait until the disk has it, so often; return how long all took."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     begun = time.monotonic_ns()
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for _ in range(int(times)):
         os.write(descriptor, bytes(_BLOCK))
         os.fsync(descriptor)
-    taken = time.monotonic_ns() - begun
     os.close(descriptor)
-    return taken
+    return time.monotonic_ns() - begun
 
 
 def _writes(path: str, mebibytes: str, seconds: str) -> int:
@@ -85,9 +98,9 @@ def _writes(path: str, mebibytes: str, seconds: str) -> int:
 
     Return how long all took.
     """
+    begun = time.monotonic_ns()
     content = bytes(int(mebibytes) << 20)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT)
-    begun = time.monotonic_ns()
     while time.monotonic_ns() - begun < float(seconds) * 1e9:
         os.pwrite(descriptor, content, 0)
     os.close(descriptor)
@@ -132,7 +145,7 @@ def _asked() -> int:
 def main() -> None:
     """Serve."""
     load.WORK.update(
-        locks=_locks, answers=_answers, direct=_direct, syncs=_syncs, writes=_writes, lives=_lives,
+        locks=_locks, answers=_answers, pipes=_pipes, direct=_direct, syncs=_syncs, writes=_writes, lives=_lives,
         renames=_renames, asked=_asked,
     )  # fmt: skip
     load.serve(*sys.argv[1:])
