@@ -61,7 +61,7 @@ def cgroup_tree(version: int) -> Iterator[Path]:
     try:
         yield top
     finally:
-        _remove(top)
+        remove(top)
 
 
 def enter(folder: Path, pid: int) -> None:
@@ -74,7 +74,7 @@ def inside(folder: Path, command: Sequence[str]) -> list[str]:
     return ["sh", "-c", 'echo 0 > "$0/cgroup.procs" && exec "$@"', str(folder), *command]
 
 
-def _remove(top: Path) -> None:
+def remove(top: Path) -> None:
     """Remove a cgroup and those in it, once the last process has left them."""
     end = time.monotonic() + _REMOVAL_SECONDS
     for folder, _, _ in list(os.walk(top, topdown=False)):

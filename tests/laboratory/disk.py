@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.laboratory.until import until
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -119,6 +121,23 @@ def slow_disk(folder: Path, reads_per_second: int) -> Iterator[Disk]:
             yield one
         finally:
             THROTTLE.write_text(f"{number} 0")
+
+
+@contextlib.contextmanager
+def mounted(disk: Disk, folder: Path) -> Iterator[None]:
+    """Make a file system on a disk and mount it on a folder, which is made, until the end of the block."""
+    # Nothing that the file system would do later of its own will.
+    _run("mkfs.ext4", "-q", "-O", "^has_journal", "-E", "lazy_itable_init=0,nodiscard", disk.path)
+    folder.mkdir()
+    _run("mount", "-o", "noatime", disk.path, str(folder))
+    try:
+        yield
+    finally:
+        # Whoever read there has been ended, and leaves a little later.
+        until(
+            lambda: subprocess.run(["umount", folder], capture_output=True, check=False).returncode == 0,
+            "umount",
+        )
 
 
 def add_device() -> int:

@@ -112,6 +112,13 @@ def one_segment_packets(host: Host) -> Iterator[None]:
         host.run("ip", "link", "set", "dev", "lab0", "gso_max_segs", "65535")
 
 
+def receive_on(host: Host, cpu: int) -> None:
+    """Have one processor take in all packets that reach a host (receive packet steering)."""
+    # /sys shows the interfaces of the network namespace that it was mounted in.
+    path = "/sys/class/net/lab0/queues/rx-0/rps_cpus"
+    host.run("unshare", "--mount", "sh", "-c", f"mount -t sysfs sysfs /sys && echo {1 << cpu:x} > {path}")
+
+
 def counters(host: Host) -> dict[str, int]:
     """Return the kernel's own counters of a host's network, by the names that nstat gives them."""
     found = {}
