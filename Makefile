@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 LAB := tests/laboratory
 
 .PHONY: help demo test test-unit test-kernel test-guest system reliability bench lint format clean recordings corpus \
-	fuzz truth truth-compare
+	fuzz truth truth-compare investigations
 
 help:
 	@echo "make demo       a laboratory with packet loss, and the recipe that finds whose packets are lost"
@@ -110,6 +110,12 @@ truth-compare: $(VENV)/ready
 	@$(BIN)/python -m tests.laboratory.comparisons docs/compare.md
 	@$(LAB)/install-system test
 	@$(LAB)/with-tracefs $(BIN)/python -m tests.laboratory.real_comparisons docs/compare.md
+
+# docs/investigations: reports of loads whose causes are known, with each bpftrace; 20 min.
+investigations: $(VENV)/ready
+	@$(LAB)/install-system test
+	@$(LAB)/fetch-bpftrace >/dev/null
+	@$(LAB)/with-tracefs $(BIN)/python -m tests.laboratory.investigations docs/investigations
 
 # What each bpftrace prints for the programs of tests/corpus; review the difference. BPFTRACE=path for one.
 corpus: $(VENV)/ready

@@ -12,6 +12,7 @@ class Document(StrEnum):
     """The documents that have a schema."""
 
     CAPTURE = "capture"
+    CASE = "case"
     COMPARISON = "comparison"
     DOCTOR = "doctor"
     RECIPE = "recipe"
@@ -28,6 +29,8 @@ def print_schema(
     match document:
         case Document.CAPTURE:
             from runner.capture.schema import capture_schema as schema
+        case Document.CASE:
+            from runner.workflow.schema import case_schema as schema
         case Document.COMPARISON:
             from runner.compare.encode import comparison_schema as schema
         case Document.DOCTOR:

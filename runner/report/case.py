@@ -181,7 +181,7 @@ def _account(account: Account) -> Iterator[Block]:
         "text",
         (
             f"In {window:.1f} s they were at work, or kept from it, for {low:.2f} s"
-            + (f" to {high:.2f} s (the more with waits that may be idleness)" if high > low else "")
+            + (f" to {high:.2f} s (the more with waits that may be idleness)" if high - low >= 0.01 else "")
             + f"; idle for {account['idle_seconds']:.1f} s, and for {account['unexplained_seconds']:.1f} s "
             "nobody knows what for."
             if window is not None
@@ -190,8 +190,8 @@ def _account(account: Account) -> Iterator[Block]:
     )
     for part in account["parts"]:
         least, most = part["share"]
-        shown = f"{in_percent(least or 0.0)}"
-        if least != most and most is not None:
+        shown = in_percent(least or 0.0)
+        if most is not None and in_percent(most) != shown:
             shown += f" to {in_percent(most)}"
         yield "item", f"{_STATES.get(part['part'], part['part'])}: {part['seconds']:.3f} s, {shown}"
     throttled = account["throttled"][1]

@@ -1,0 +1,235 @@
+"""From captures to what is known of a cause: which evidence establishes, suggests, refutes, or decides nothing."""
+
+import pytest
+
+from runner.recipe.hypotheses import hypotheses
+from runner.workflow.conclude import conclude, detail_steps, leading
+from runner.workflow.judging import judged
+from tests.captures import capture, count, latency, table
+
+CPUS = {
+    "hostname": "alpha",
+    "kernel": "6.18",
+    "arch": "x86_64",
+    "cpus": 2,
+    "bpftrace": "0.27.1",
+    "boot_id": "b",
+}
+
+
+def hypothesis(name, *, signs=(), parts=(), details=(), remedies=()):
+    return {
+        "id": name, "title": f"The cause {name}", "layer": "net", "description": "…", "signs": list(signs),
+        "parts": list(parts), "details": list(details), "remedies": list(remedies),
+        "next": "ebpf-recipe run drops $target",
+    }  # fmt: skip
+
+
+def step(*rules, name="scan-drops", recipe="drops", scope="target", stage="scan", beside="any"):
+    return {
+        "name": name, "recipe": recipe, "layer": "net", "stage": stage, "beside": beside, "scope": scope,
+        "arguments": [], "seconds": 10.0, "budget": "5%", "event_units": {},
+        "rules": [
+            {"hypothesis": cause, "says": says, "when": list(when), "reason": "because"}
+            for cause, says, *when in rules
+        ],
+    }  # fmt: skip
+
+
+def plan(*causes, scan=(), details=(), target=True, left_out=(), depth=2):
+    return {
+        "schema": "ebpf-recipe/case-plan/v1", "program": "0", "symptom": "timeouts", "title": "Late",
+        "target": {"comm": ["nginx"]} if target else {}, "slo": "p99 <= 10ms", "budget": "5%", "depth": depth,
+        "seconds": 10.0, "made_at": "2026-11-24T10:00:00Z", "bpftrace": "/usr/bin/bpftrace", "host": CPUS,
+        "rates": {}, "scan": list(scan), "details": list(details), "left_out": list(left_out),
+        "hypotheses": list(causes),
+    }  # fmt: skip
+
+
+def drops(number, **more):
+    return capture(count("drops", {"nginx": number}, **more))
+
+
+def status(taken, *causes, target=True):
+    causes = causes or (hypothesis("loss"),)
+    results = judged(plan(*causes, target=target), taken, None)
+    return {each["id"]: each["status"] for each in results}
+
+
+SHOWS = ("loss", "establishes", "drops.total >= 10")
+HINTS = ("loss", "suggests", "drops.total >= 10")
+EXCLUDES = ("loss", "refutes", "drops.total = 0")
+
+
+def test_enough_of_it_establishes_and_none_of_it_refutes():
+    one = step(SHOWS, EXCLUDES)
+    assert status([(one, drops(10))]) == {"loss": "established"}
+    assert status([(one, drops(9))]) == {"loss": "open"}
+    assert status([(one, drops(0))]) == {"loss": "refuted"}
+    assert status([]) == {"loss": "not-measured"}
+
+
+def test_all_conditions_have_to_be_met():
+    one = step(("loss", "establishes", "drops.total >= 10", "latency.above(10ms) >= 1%"))
+    slow = latency([20_000] * 5 + [10] * 95)
+    fast = latency([10] * 100)
+    assert status([(one, capture(count("drops", {"nginx": 10}), slow))]) == {"loss": "established"}
+    assert status([(one, capture(count("drops", {"nginx": 10}), fast))]) == {"loss": "open"}
+
+
+def test_what_is_likely_is_not_established():
+    assert status([(step(HINTS), drops(1000))]) == {"loss": "open"}
+
+
+def test_what_the_host_shows_is_not_the_targets():
+    host = step(SHOWS, scope="host")
+    assert status([(host, drops(1000))]) == {"loss": "open"}
+    assert status([(host, drops(1000))], target=False) == {"loss": "established"}
+
+
+def test_what_the_host_shows_and_the_target_suggests_is_established():
+    host, own = step(SHOWS, scope="host"), step(HINTS, name="scan-own")
+    assert status([(host, drops(1000)), (own, drops(11))]) == {"loss": "established"}
+    assert status([(host, drops(1000)), (own, drops(9))]) == {"loss": "open"}
+
+
+def test_evidence_that_contradicts_itself_leaves_it_open():
+    for_it, against = step(SHOWS), step(EXCLUDES, name="scan-other")
+    (result,) = judged(plan(hypothesis("loss")), [(for_it, drops(10)), (against, drops(0))], None)
+    assert result["status"] == "open"
+    assert "contradict" in result["why"]
+
+
+def test_one_cause_does_not_hide_another():
+    one = step(SHOWS)
+    other = step(("wait", "establishes", "latency.above(10ms) >= 1%"), name="scan-wait")
+    taken = [(one, drops(5000)), (other, capture(latency([20_000] * 50 + [10] * 50)))]
+    assert status(taken, hypothesis("loss"), hypothesis("wait")) == {
+        "loss": "established",
+        "wait": "established",
+    }
+
+
+@pytest.mark.parametrize(
+    ("window", "problems"),
+    [
+        ({"ended_by": "target"}, ()),
+        ({"ended_by": "interrupt"}, ()),
+        ({}, [("output-incomplete", 1)]),
+    ],
+)
+def test_a_capture_that_proves_nothing_measures_nothing(window, problems):
+    cut = capture(count("drops", {"nginx": 1000}), window=window, problems=problems)
+    (result,) = judged(plan(hypothesis("loss")), [(step(SHOWS, EXCLUDES), cut)], None)
+    assert result["status"] == "not-measured"
+    assert "decides nothing" in result["why"]
+
+
+def test_rows_without_an_owner_are_nobodys():
+    rows = [
+        {"key": {"comm": "nginx"}, "value": 5},
+        {"key": {"comm": None}, "value": 500, "unattributed": True},
+    ]
+    total = table("drops_total", "count", [{"key": {}, "value": 505}], "packets", (), total_of="drops")
+    strange = capture(table("drops", "count", rows, "packets"), total)
+    both = step(SHOWS, ("loss", "refutes", "drops_total.total = 0"))
+    (result,) = judged(plan(hypothesis("loss")), [(both, strange)], None)
+    assert (result["status"], result["evidence"][0]["says"]) == ("open", "undecided")
+    assert "owner" in result["evidence"][0]["conditions"][0]["reason"]
+    (result,) = judged(plan(hypothesis("loss"), target=False), [({**both, "scope": "host"}, strange)], None)
+    assert result["status"] == "established"
+
+
+def test_events_that_are_missing_leave_open_what_they_could_decide():
+    lost = capture(count("drops", {"nginx": 8}), problems=[("missed-events", 5)])
+    (result,) = judged(plan(hypothesis("loss")), [(step(SHOWS, EXCLUDES), lost)], None)
+    assert result["status"] == "open"
+    assert result["evidence"][0]["says"] == "undecided"
+
+
+def sign(name, establishes=True):
+    return {"sign": name, "says": "establishes" if establishes else "suggests", "reason": "counted"}
+
+
+def companion(name, before, after, **more):
+    return {"name": name, "source": "/proc", "unit": "periods", "before": before, "after": after, **more}
+
+
+def throttled(rise, **more):
+    made = drops(0)
+    made["companions"] = [companion("cpu_throttled_periods", 5, 5 + rise, **more)]
+    return made
+
+
+def test_what_the_kernel_counts_of_the_targets_group_is_the_targets():
+    cause = hypothesis("quota", signs=[sign("cpu-throttled")])
+    assert status([(step(), throttled(7, cgroup="/web"))], cause) == {"quota": "established"}
+    assert status([(step(), throttled(7))], cause) == {"quota": "open"}
+    assert status([(step(), throttled(0, cgroup="/web"))], cause) == {"quota": "refuted"}
+    assert status([(step(), drops(0))], cause) == {"quota": "not-measured"}
+
+
+def test_the_rank_is_that_of_the_status_and_of_how_strong_the_evidence_is():
+    causes = [hypothesis(name) for name in ("excluded", "weak", "strong", "likely", "silent")]
+    rules = [
+        ("excluded", "refutes", "drops.total >= 1"), ("weak", "establishes", "drops.total >= 10"),
+        ("strong", "establishes", "drops.total >= 2"), ("likely", "suggests", "drops.total >= 1"),
+        ("silent", "establishes", "drops.total >= 1000"),
+    ]  # fmt: skip
+    results = judged(plan(*causes), [(step(*rules), drops(20))], None)
+    assert [each["id"] for each in results] == ["strong", "weak", "likely", "silent", "excluded"]
+    assert [each["rank"] for each in results] == [1, 2, 3, 4, 5]
+
+
+def test_details_are_those_of_what_leads_and_no_others():
+    causes = [hypothesis("loss", details=["one", "two"]), hypothesis("calm", details=["three"])]
+    details = [step(name=f"detail-{each}", recipe=each, stage="detail") for each in ("one", "two", "three")]
+    scanned = step(SHOWS, ("calm", "establishes", "drops.total >= 1000"))
+    made = plan(*causes, scan=[scanned], details=details)
+    assert [each["recipe"] for each in detail_steps(made, [(scanned, drops(10))])] == ["one", "two"]
+    assert detail_steps(made, [(scanned, drops(0))]) == []
+    assert detail_steps({**made, "depth": 0}, [(scanned, drops(10))]) == []
+
+
+def test_a_case_says_what_was_not_measured_and_why():
+    left = {"recipe": "runqlat", "why": "it would take 12% of all processors", "hypotheses": ["loss"]}
+    scanned = step(SHOWS)
+    made = plan(hypothesis("loss"), scan=[scanned], left_out=[left])
+    case = conclude(made, [], {"scan-drops": "bpftrace is gone"}, is_complete=True)
+    assert case["verdict"] == "not-measured"
+    assert {each["what"]: each["why"] for each in case["not_measured"]} == {
+        "runqlat": "it would take 12% of all processors",
+        "drops": "bpftrace is gone",
+        "The cause loss": "nothing was measured that speaks for it or against it",
+    }
+
+
+def test_remedies_are_those_of_what_is_established_with_their_way_back():
+    remedy = {"title": "Less", "commands": ["OLD=$$(cat x)"], "revert": ["echo $$OLD > x"], "caution": None}
+    causes = [hypothesis("loss", remedies=[remedy]), hypothesis("calm", remedies=[remedy])]
+    scanned = step(SHOWS, ("calm", "establishes", "drops.total >= 1000"))
+    case = conclude(plan(*causes, scan=[scanned]), [(scanned, drops(10))], {}, is_complete=True)
+    (found,) = case["remedies"]
+    assert (found["hypothesis"], found["commands"], found["revert"]) == (
+        "loss",
+        ["OLD=$(cat x)"],
+        ["echo $OLD > x"],
+    )
+    assert case["next"] == "ebpf-recipe run drops --comm nginx"
+    assert leading(plan(*causes), case["hypotheses"])[0]["id"] == "loss"
+
+
+def test_every_hypothesis_can_be_decided_by_something():
+    from runner.recipe.catalogue import find_recipe, recipe_ids
+
+    recipes = [find_recipe(name).recipe for name in recipe_ids()]
+    for cause in hypotheses().values():
+        for symptom in cause.symptoms:
+            speaks = [
+                recipe.id
+                for recipe in recipes
+                if recipe.stage == "scan"
+                and symptom in recipe.symptoms
+                and any(each.hypothesis == cause.id for each in recipe.supports)
+            ]
+            assert speaks or cause.signs, (cause.id, symptom)
