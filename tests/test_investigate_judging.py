@@ -17,10 +17,10 @@ CPUS = {
 }
 
 
-def hypothesis(name, *, signs=(), parts=(), details=(), remedies=()):
+def hypothesis(name, *, signs=(), parts=(), shows_as=(), details=(), remedies=()):
     return {
         "id": name, "title": f"The cause {name}", "layer": "net", "description": "…", "signs": list(signs),
-        "parts": list(parts), "details": list(details), "remedies": list(remedies),
+        "parts": list(parts), "shows_as": list(shows_as), "details": list(details), "remedies": list(remedies),
         "next": "ebpf-recipe run drops $target",
     }  # fmt: skip
 
@@ -179,6 +179,22 @@ def test_the_rank_is_that_of_the_status_and_of_how_strong_the_evidence_is():
     results = judged(plan(*causes), [(step(*rules), drops(20))], None)
     assert [each["id"] for each in results] == ["strong", "weak", "likely", "silent", "excluded"]
     assert [each["rank"] for each in results] == [1, 2, 3, 4, 5]
+
+
+def test_a_cause_goes_before_what_it_shows_as():
+    causes = [
+        hypothesis("wait"),
+        hypothesis("quota", shows_as=["wait"]),
+        hypothesis("calm", shows_as=["wait"]),
+    ]
+    rules = [
+        ("wait", "establishes", "drops.total >= 1"),
+        ("quota", "establishes", "drops.total >= 20"),
+        ("calm", "refutes", "drops.total >= 1"),
+    ]
+    results = judged(plan(*causes), [(step(*rules), drops(20))], None)
+    assert [each["id"] for each in results] == ["quota", "wait", "calm"]
+    assert [each["behind"] for each in results] == [[], ["quota"], []]
 
 
 def test_details_are_those_of_what_leads_and_no_others():

@@ -60,6 +60,7 @@ CASES = [
     ("model", HYPOTHESIS, "$target", "$targets", "schema", "what is filled in is $target, $device, $cgroup"),
     ("model", HYPOTHESIS, "layer: app", "layer: disk", "layer: disk", "layer: Input should be 'cpu'"),
     ("related-unknown", HYPOTHESIS, "[seeks]", "[seek]", "seek]", "there is no recipe 'seek': did you mean seeks?"),
+    ("hypothesis-unknown", HYPOTHESIS, "details: [seeks]", "details: [seeks]\nshows_as: [run-queues]", "run-queues]", "did you mean run-queue"),
     ("sign-unknown", HYPOTHESIS, "cpu-pressure", "cpu-pressed", "sign: cpu-pressed", "there is no sign 'cpu-pressed': did you mean cpu-pressure"),
     ("id-file-name", HYPOTHESIS, "id: many-seeks", "id: more-seeks", "id: more-seeks", "the file is called 'many-seeks'"),
     ("feature-unused", TEMPLATE, ' and not has("loops")', "", "loops:", 'no template asks has("loops")'),

@@ -51,6 +51,8 @@ class Hypothesis(Strict):
     signs: tuple[Sign, ...] = ()
     parts: tuple[Id, ...] = ()
     """The parts of threads' time that are its own, by which it is ranked."""
+    shows_as: tuple[Id, ...] = ()
+    """Other hypotheses that are true where it is, for it is behind them: they rank after it."""
     details: tuple[Id, ...] = ()
     """Recipes that say more of it, the most telling first."""
     remedies: tuple[Remedy, ...] = ()

@@ -160,6 +160,8 @@ def _hypothesis(result: HypothesisResult) -> Iterator[Block]:
     for each in result["evidence"]:
         if each["says"] in ("establishes", "suggests", "refutes"):
             yield "under", f"{_source(each)} {each['says']} it: {each['text']}. {each['reason']}"
+    if result["behind"]:
+        yield "under", f"What is seen of it is, or some of it, that of {', '.join(result['behind'])}."
 
 
 def _source(evidence: Evidence) -> str:

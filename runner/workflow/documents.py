@@ -85,6 +85,7 @@ class PlannedHypothesis(TypedDict):
     description: str
     signs: list[PlannedSign]
     parts: list[str]
+    shows_as: list[str]
     details: list[str]
     remedies: list[PlannedRemedy]
     next: str
@@ -152,6 +153,8 @@ class HypothesisResult(TypedDict):
     rank: int
     status: Status
     why: str
+    behind: list[str]
+    """Those of the established ones that are behind it: what is seen of it is theirs, or some of it."""
     evidence: list[Evidence]
 
 

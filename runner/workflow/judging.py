@@ -52,9 +52,32 @@ def judged(
             each["id"],
         )
     )
+    results = _causes_first(results, {each["id"]: each["shows_as"] for each in plan["hypotheses"]})
     for rank, result in enumerate(results, 1):
         result["rank"] = rank
     return results
+
+
+def _causes_first(
+    results: Sequence[HypothesisResult], shows_as: Mapping[str, Sequence[str]]
+) -> list[HypothesisResult]:
+    """Put what is established before that as which it shows, and say so there."""
+    ordered: list[HypothesisResult] = []
+    for result in results:
+        causes = [
+            each
+            for each in results
+            if each["status"] == "established"
+            and each is not result
+            and result["id"] in shows_as[each["id"]]
+            and result["status"] in ("established", "open")
+        ]
+        result["behind"] = [each["id"] for each in causes]
+        if result["status"] == "established":
+            ordered += [each for each in causes if each not in ordered]
+        if result not in ordered:
+            ordered.append(result)
+    return ordered
 
 
 def has_support(result: HypothesisResult) -> bool:
@@ -140,6 +163,7 @@ def _result(hypothesis: PlannedHypothesis, evidence: list[Evidence], plan: Plan)
         "rank": 0,
         "status": status,
         "why": why,
+        "behind": [],
         "evidence": evidence,
     }
 

@@ -272,6 +272,7 @@ def _planned(each: Hypothesis) -> PlannedHypothesis:
             for sign in each.signs
         ],
         "parts": list(each.parts),
+        "shows_as": list(each.shows_as),
         "details": list(each.details),
         "remedies": [
             {

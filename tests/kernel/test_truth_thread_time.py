@@ -130,8 +130,9 @@ def test_disk_is_the_wait_for_block_io(bpftrace, tmp_path, truth):
     with slow_disk(tmp_path, 100) as slow, delays_accounted(), waiting("reader", tmp_path) as one:
         before = io_delay(one.pid)
         run = run_recipe(
-            RECIPE, "--pid", str(one.pid), bpftrace=bpftrace, command=asking(f"direct {slow.path} 100", one)
-        )
+            RECIPE, "--pid", str(one.pid), "--above", "5ms", bpftrace=bpftrace,
+            command=asking(f"direct {slow.path} 100", one),
+        )  # fmt: skip
         delay = io_delay(one.pid) - before
     (measured,) = run.answers()
     (row,) = run.rows("time", state="disk")
@@ -147,6 +148,23 @@ def test_disk_is_the_wait_for_block_io(bpftrace, tmp_path, truth):
     assert abs(delay - row["total"]) <= 0.03 * row["total"] + 20_000_000
     assert spent(run, "blocked") <= 0.01 * sum(measured)
     assert run.total("delayed") == spent(run, *DELAYS)
+    (histogram,) = run.rows("stalls")
+    assert (histogram["key"]["state"], histogram["count"]) == ("disk", row["count"])
+    long = run.total("slow_stalls", state="disk")
+    longer = [each for each in measured if each >= 5_000_000]
+    truth(
+        RECIPE,
+        "waits for the disk of 5 ms and longer",
+        what,
+        release,
+        long,
+        len(longer),
+        "the load",
+        because=OWN,
+    )
+    # Those a little above it by the load's measure may be a little below it by the kernel's.
+    assert sum(each >= 5_500_000 for each in measured) - run.missed <= long <= len(longer)
+    assert len(longer) >= 5
 
 
 @contextlib.contextmanager

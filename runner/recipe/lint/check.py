@@ -63,7 +63,7 @@ def lint(paths: Iterable[Path] = ()) -> Report:
     for path, catalogue in selection.recipes.items():
         findings.update(_of_recipe(path, catalogue, files_by_id, known_hypotheses))
     for path in selection.hypotheses:
-        findings.update(_of_hypothesis(path, files_by_id))
+        findings.update(_of_hypothesis(path, files_by_id, known_hypotheses))
     for path in selection.includes:
         findings.update(_of_template(path))
     return Report(tuple(sorted(findings)), _count(selection))
@@ -86,7 +86,9 @@ def _hypotheses(all_catalogues: Iterable[Catalogue]) -> dict[str, Path]:
     return {path.stem: path for path in paths}
 
 
-def _of_hypothesis(path: Path, recipes: Mapping[str, object]) -> Iterator[Finding]:
+def _of_hypothesis(
+    path: Path, recipes: Mapping[str, object], known: Mapping[str, object]
+) -> Iterator[Finding]:
     found = read_hypothesis(path)
     if not isinstance(found, Hypothesis):
         yield from found
@@ -96,6 +98,10 @@ def _of_hypothesis(path: Path, recipes: Mapping[str, object]) -> Iterator[Findin
         if sign.sign not in SIGNS:
             text = f"there is no sign {sign.sign!r}{near_ids(sign.sign, SIGNS)}"
             yield file.finding("sign-unknown", ("signs", place, "sign"), text)
+    for place, name in enumerate(found.shows_as):
+        if name not in known:
+            text = f"there is no hypothesis {name!r}{near_ids(name, known)}"
+            yield file.finding("hypothesis-unknown", ("shows_as", place), text)
     for place, name in enumerate(found.details):
         if name not in recipes:
             yield file.finding(
