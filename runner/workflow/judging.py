@@ -156,6 +156,9 @@ def _absent(
 
 def _result(hypothesis: PlannedHypothesis, evidence: list[Evidence], plan: Plan) -> HypothesisResult:
     status, why = _status(evidence, has_target=bool(plan["target"]))
+    if not evidence and hypothesis["signs"]:
+        names = ", ".join(sign["sign"] for sign in hypothesis["signs"])
+        why = f"the host's own counters of it could not be read ({names})"
     return {
         "id": hypothesis["id"],
         "title": hypothesis["title"],
