@@ -63,7 +63,7 @@ def test_an_api_server_loses_packets_and_waits_for_its_processor(figure):
         assert one.latencies()["given up"]
         counters, _ = answers(one, figure)
         assert counters["TcpRetransSegs"] > 0
-        # More than two waits for each turn at the processor that is as long.
+        # Five batch jobs at the same processor: about five times as long.
         assert counters["waited_ns"] > 2 * counters["ran_ns"]
 
 
@@ -86,7 +86,8 @@ def test_a_healthy_server_loses_nothing_and_does_not_wait(figure):
     with raised("healthy") as one:
         counters, latencies = answers(one, figure)
         assert counters["TcpRetransSegs"] == 0
-        assert counters["waited_ns"] < counters["ran_ns"]
+        # Others of this machine may keep it waiting a little; `api_server` waits five times as long as it runs.
+        assert counters["waited_ns"] < 2 * counters["ran_ns"]
         assert not latencies["given up"]
 
 
