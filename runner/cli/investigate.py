@@ -232,7 +232,7 @@ def _carry_out(folder: CaseFolder, plan: Plan, form: Format, destination: Destin
     from runner.errors import Interrupted, Terminated, TraceFailed
     from runner.interrupts import Interrupts
     from runner.report.case import case_as_markdown
-    from runner.workflow.investigate import carry_out
+    from runner.workflow.investigate import TARGET_ENDED, carry_out
 
     with Interrupts() as signals:
         try:
@@ -243,6 +243,11 @@ def _carry_out(folder: CaseFolder, plan: Plan, form: Format, destination: Destin
     folder.write_text("report.md", case_as_markdown(case))
     say(f"the case is kept in {folder.path}")
     _print(folder, case, form, destination)
+    if any(each["why"] == TARGET_ENDED for each in case["not_measured"]):
+        raise TraceFailed(
+            f"{TARGET_ENDED}: what is concluded is of the time before",
+            hint="--comm NAME or --cgroup PATH go on with what takes its place",
+        )
     if case["verdict"] == "not-measured":
         raise TraceFailed(
             "nothing could be measured that decides any hypothesis", hint=f"{folder.path}/log.jsonl says why"

@@ -98,6 +98,15 @@ def is_stopped(pid: int) -> bool:
         return False
 
 
+def has_ended(pid: int) -> bool:
+    """Return whether a process is gone, or a zombie that nobody has waited for."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
+    except (OSError, IndexError):
+        return True
+    return state in (b"Z", b"X")
+
+
 def descendants_of(pid: int) -> list[int]:
     """Return the processes that a process started, and those that they started, parents first."""
     found = []

@@ -139,6 +139,16 @@ class CaseFolder:
         path = self.capture_path(step)
         return read_capture(path) if path.exists() else None
 
+    def is_run(self, step: PlannedStep) -> bool:
+        """Whether a step has all that it will have: a capture that no signal cut short, or why there is none.
+
+        :raises NotUnderstood: Its capture is damaged.
+        """
+        capture = self.capture_of(step)
+        if capture is not None:
+            return capture["window"]["ended_by"] != "interrupt"
+        return self.failure_of(step) is not None
+
     def failure_of(self, step: PlannedStep) -> str | None:
         """Return why a step has no capture; None where it was not tried."""
         path = self.captures / f"{step['name']}.failed.json"
@@ -147,7 +157,7 @@ class CaseFolder:
         found = self._read(f"captures/{path.name}", "it is gone")
         return str(found.get("why")) if isinstance(found, dict) else "not known"
 
-    def keep_failure(self, step: PlannedStep, why: str, exit_code: int, stderr: str) -> None:
+    def keep_failure(self, step: PlannedStep, why: str, exit_code: int | None, stderr: str) -> None:
         """Keep why a step has no capture."""
         document = {"why": why, "exit_code": exit_code, "stderr": stderr}
         self.write(f"captures/{step['name']}.failed.json", document)

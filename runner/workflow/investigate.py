@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from runner.errors import ValueRefused
 from runner.workflow.conclude import conclude, detail_steps
-from runner.workflow.stepping import Stepper
+from runner.workflow.stepping import Stepper, TargetEnded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,21 +16,31 @@ if TYPE_CHECKING:
     from runner.workflow.documents import Case, Plan, PlannedStep
 
 
+TARGET_ENDED = "the processes that were asked for ended before it was done"
+
+
 def carry_out(folder: CaseFolder, plan: Plan, signals: Interrupts, say: Callable[[str], None]) -> Case:
     """Run what is not yet run of a plan, and conclude.
 
     :param folder: The case, which is ours alone.
     :raises Interrupted, Terminated: A signal came; what there is can be gone on with.
     """
-    stepper = Stepper(folder, plan["bpftrace"], signals, say)
-    stepper.run(_not_run(folder, plan["scan"]), plan["seconds"])
-    details = detail_steps(plan, folder.taken(plan["scan"]))
-    folder.log(
-        "details",
-        "of the leading hypotheses" if details else "nothing speaks for any hypothesis that has details",
-        recipes=[each["recipe"] for each in details],
-    )
-    stepper.run(_not_run(folder, details), plan["seconds"])
+    pids = [int(text) for text in plan["target"].get("pid", ())]
+    stepper = Stepper(folder, plan["bpftrace"], signals, say, pids)
+    details: list[PlannedStep] = []
+    try:
+        stepper.run(_not_run(folder, plan["scan"]), plan["seconds"])
+        details = detail_steps(plan, folder.taken(plan["scan"]))
+        folder.log(
+            "details",
+            "of the leading hypotheses" if details else "nothing speaks for any hypothesis that has details",
+            recipes=[each["recipe"] for each in details],
+        )
+        stepper.run(_not_run(folder, details), plan["seconds"])
+    except TargetEnded:
+        for step in _not_run(folder, [*plan["scan"], *details]):
+            folder.keep_failure(step, TARGET_ENDED, None, "")
+            folder.log("no capture", TARGET_ENDED, step=step["name"])
     case = concluded(folder, plan)
     folder.write("case.json", case)
     for each in case["hypotheses"]:
@@ -42,10 +52,8 @@ def concluded(folder: CaseFolder, plan: Plan) -> Case:
     """Return what may be concluded of the captures that there are; nothing is run."""
     scanned = folder.taken(plan["scan"])
     steps = [*plan["scan"], *detail_steps(plan, scanned)]
-    taken = folder.taken(steps)
     failures = {step["name"]: why for step in steps if (why := folder.failure_of(step)) is not None}
-    is_complete = len({step["name"] for step, _ in taken} | failures.keys()) == len(steps)
-    return conclude(plan, taken, failures, is_complete=is_complete)
+    return conclude(plan, folder.taken(steps), failures, is_complete=all(map(folder.is_run, steps)))
 
 
 def check_same_boot(plan: Plan, hostname: str, boot_id: str | None) -> None:
@@ -67,6 +75,4 @@ def check_same_boot(plan: Plan, hostname: str, boot_id: str | None) -> None:
 
 
 def _not_run(folder: CaseFolder, steps: Sequence[PlannedStep]) -> list[PlannedStep]:
-    return [
-        step for step in steps if not folder.capture_path(step).exists() and folder.failure_of(step) is None
-    ]
+    return [step for step in steps if not folder.is_run(step)]

@@ -11,6 +11,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from runner.errors import Interrupted, Terminated
+from runner.host import processes
 from runner.lifetime import end_with_parent
 from runner.workflow.command import own_command
 
@@ -53,19 +54,30 @@ class _Running:
         return self.process.poll() is not None
 
 
+class TargetEnded(Exception):  # it is no error of ours
+    """All processes that were asked for (--pid) have ended: there is nothing left to be measured."""
+
+
 class Stepper:
     """Runs steps, and keeps what becomes of each in the case."""
 
     def __init__(
-        self, folder: CaseFolder, bpftrace: str, signals: Interrupts, say: Callable[[str], None]
+        self,
+        folder: CaseFolder,
+        bpftrace: str,
+        signals: Interrupts,
+        say: Callable[[str], None],
+        pids: Sequence[int] = (),
     ) -> None:
         """Run nothing yet.
 
         :param say: Is told what is done now.
+        :param pids: The processes that are asked for.
         """
         self._folder = folder
         self._bpftrace = bpftrace
         self._say = say
+        self._pids = pids
         self._came: SimpleQueue[str] = SimpleQueue()
         signals.wake_up(self._came.put)
 
@@ -74,6 +86,7 @@ class Stepper:
 
         :param seconds: How long those run at least, once all of them are attached.
         :raises Interrupted, Terminated: A signal came; what ran was ended, and has no capture.
+        :raises TargetEnded: Likewise.
         """
         beside = [each for each in steps if each["beside"] == "any"]
         running: list[_Running] = []
@@ -146,9 +159,12 @@ class Stepper:
         """Wait until something is so, for as long as it may take.
 
         :raises Interrupted, Terminated: A signal came.
+        :raises TargetEnded: The target did.
         """
         deadline = time.monotonic() + seconds
         while not is_so() and time.monotonic() < deadline:
+            if self._pids and all(map(processes.has_ended, self._pids)):
+                raise TargetEnded
             with contextlib.suppress(Empty):
                 name = self._came.get(timeout=_POLL_SECONDS)
                 kind = Terminated if name == "SIGTERM" else Interrupted
@@ -156,7 +172,7 @@ class Stepper:
 
     @contextlib.contextmanager
     def _ended_at_last(self, running: list[_Running]) -> Iterator[None]:
-        """End what still runs, and take away what came of it: it is not what was asked for."""
+        """End what still runs, and take away what a signal cut short: it is not what was asked for."""
         try:
             yield
         finally:
@@ -169,8 +185,8 @@ class Stepper:
                 except subprocess.TimeoutExpired:
                     each.process.kill()
                     each.process.wait()
-                with contextlib.suppress(FileNotFoundError):
-                    self._folder.capture_path(each.step).unlink()
+                if not self._folder.is_run(each.step):
+                    self._folder.capture_path(each.step).unlink(missing_ok=True)
 
     def _keep(self, one: _Running) -> None:
         """Keep the program of a run, or why it has no capture."""
