@@ -209,12 +209,13 @@ def test_details_are_those_of_what_leads_and_no_others():
 
 def test_a_case_says_what_was_not_measured_and_why():
     left = {"recipe": "runqlat", "why": "it would take 12% of all processors", "hypotheses": ["loss"]}
-    scanned = step(SHOWS)
+    scanned = {**step(SHOWS), "shortened": "2.5 s in place of 10 s"}
     made = plan(hypothesis("loss"), scan=[scanned], left_out=[left])
     case = conclude(made, [], {"scan-drops": "bpftrace is gone"}, is_complete=True)
     assert case["verdict"] == "not-measured"
     assert {each["what"]: each["why"] for each in case["not_measured"]} == {
         "runqlat": "it would take 12% of all processors",
+        "drops, for a part of the scan": "2.5 s in place of 10 s",
         "drops": "bpftrace is gone",
         "The cause loss": "nothing was measured that speaks for it or against it",
     }

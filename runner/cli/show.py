@@ -97,6 +97,15 @@ def _lines(recipe: Recipe) -> Iterator[str]:
     for variant in recipe.variants:
         needs = ", ".join(str(guard) for guard in variant.when) or "nothing special"
         yield from _wrapped(f"{variant.id} (needs {needs}): {variant.description}", "  ")
+    if recipe.supports or recipe.refutes:
+        yield "\nWhat its numbers say of causes (investigate), $slo and $tail being the objective's"
+    for each in recipe.supports:
+        word = "establishes" if each.establishes else "suggests"
+        text = f"{word} {each.hypothesis} where {' and '.join(each.when)}: {each.reason}"
+        yield from _wrapped(text, "  ")
+    for other in recipe.refutes:
+        text = f"refutes {other.hypothesis} where {' and '.join(other.when)}: {other.reason}"
+        yield from _wrapped(text, "  ")
     yield "\nCaveats"
     for caveat in recipe.caveats:
         yield from _wrapped(f"- {caveat}", "  ")

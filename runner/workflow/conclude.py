@@ -117,6 +117,11 @@ def _not_measured(
     results: Sequence[HypothesisResult],
 ) -> list[NotMeasured]:
     found: list[NotMeasured] = [{"what": each["recipe"], "why": each["why"]} for each in plan["left_out"]]
+    found += [
+        {"what": f"{step['recipe']}, for a part of the scan", "why": step["shortened"]}
+        for step in plan["scan"]
+        if "shortened" in step
+    ]
     by_name = {step["name"]: step for step in (*plan["scan"], *plan["details"])}
     found += [
         {"what": by_name[name]["recipe"], "why": why} for name, why in failures.items() if name in by_name
