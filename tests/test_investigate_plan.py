@@ -1,12 +1,19 @@
 """What is planned: objectives, costs and the budget, commands that are filled in, times of threads."""
 
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 
-from runner.errors import ValueRefused
+from runner.errors import HostRefused, ValueRefused
+from runner.recipe.hypotheses import hypotheses
 from runner.recipe.model_hypothesis import fill_in
 from runner.recipe.objective import DEFAULT_OBJECTIVE, parse_objective
+from runner.workflow import planning
 from runner.workflow.account import account_of, least_share
 from runner.workflow.costs import LEAST_SECONDS, predicted, shared
+from runner.workflow.planning import Asked
 from tests.captures import capture, table
 from tests.test_investigate_judging import step
 
@@ -125,3 +132,85 @@ def test_there_is_no_account_of_what_proves_nothing_or_of_nothing():
     cut["window"]["ended_by"] = "interrupt"
     assert account_of(step(), cut) is None
     assert account_of(step(), spent()) is None
+
+
+ASKED = Asked(
+    symptom="tail-latency",
+    target={"comm": ("nginx",)},
+    objective=parse_objective("--slo", "p99.9 <= 20ms"),
+    budget="5%",
+    budget_share=0.05,
+    seconds=10.0,
+    depth=2,
+)
+RELEASE = SimpleNamespace(path=Path("/usr/bin/bpftrace"))
+
+
+@pytest.fixture
+def host(monkeypatch):
+    """A host on which every recipe is one tracepoint, and which has said no to those in the list."""
+    refused = set()
+
+    def plan_run(loaded, values, release):
+        del release
+        if loaded.recipe.id in refused or "all" in refused:
+            raise HostRefused("this kernel has no BTF")
+        facts = SimpleNamespace(cpus=2, as_host=lambda: {"hostname": "alpha"})
+        text = f"tracepoint:{loaded.recipe.layer}:one {{ @a = count(); }}"
+        return SimpleNamespace(program=SimpleNamespace(text=text), facts=facts, values=values)
+
+    monkeypatch.setattr(planning, "plan_run", plan_run)
+    return refused
+
+
+def make_plan(rate=10.0, **more):
+    return planning.make_plan(replace(ASKED, **more), RELEASE, lambda probes, _: dict.fromkeys(probes, rate))
+
+
+def test_a_recipe_that_cannot_honour_the_target_measures_the_host(host):
+    steps = {step["recipe"]: step for step in make_plan()["scan"]}
+    assert (steps["runqlat"]["scope"], steps["biolatency"]["scope"]) == ("target", "host")
+    assert steps["runqlat"]["arguments"] == ["--comm", "nginx", "--above", "20ms"]
+    assert steps["biolatency"]["arguments"] == ["--above", "20ms"]
+    assert {step["scope"] for step in make_plan(target={})["scan"]} == {"host"}
+
+
+def test_conditions_have_the_objectives_numbers(host):
+    (step,) = [step for step in make_plan()["scan"] if step["recipe"] == "runqlat"]
+    assert ["slow.total >= 10", "latency.above(20ms) >= 0.1%"] in [rule["when"] for rule in step["rules"]]
+
+
+def test_only_what_the_symptom_asks_for_is_scanned(host):
+    assert "tcp-retrans" in {step["recipe"] for step in make_plan()["scan"]}
+    found = make_plan(symptom="slow-disk")
+    assert "tcp-retrans" not in {step["recipe"] for step in found["scan"]}
+    assert {each["id"] for each in found["hypotheses"]} == {
+        each.id for each in hypotheses().values() if "slow-disk" in each.symptoms
+    }
+
+
+def test_what_cannot_run_here_is_left_out_with_the_reason(host):
+    host.add("runqlat")
+    (left,) = make_plan()["left_out"]
+    assert left == {"recipe": "runqlat", "why": "this kernel has no BTF", "hypotheses": ["run-queue"]}
+
+
+def test_a_symptom_without_usable_recipes_is_refused(host):
+    host.add("all")
+    with pytest.raises(
+        HostRefused, match=r"no recipe for tail-latency can run here: .*runqlat: this kernel has no"
+    ):
+        make_plan()
+
+
+def test_a_budget_that_nothing_fits_is_refused(host):
+    with pytest.raises(HostRefused, match="has room for no recipe"):
+        make_plan(rate=1e9)
+
+
+def test_what_would_exceed_the_budget_is_shorter_and_says_so(host):
+    steps = make_plan(rate=35_000.0)["scan"]
+    short = [step for step in steps if step["seconds"] < 10.0]
+    assert short
+    assert all("of the budget" in step["shortened"] for step in short)
+    assert sum(step["predicted_ratio"] * step["seconds"] / 10.0 for step in steps) <= 0.05 + 1e-6
