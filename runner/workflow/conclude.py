@@ -60,7 +60,7 @@ def conclude(
     account = _account(taken)
     results = judged(plan, taken, account)
     established = [each for each in results if each["status"] == "established"]
-    known = _known(plan, taken, results)
+    known = _known(plan, taken)
     texts = {each["id"]: each for each in plan["hypotheses"]}
     is_measured = any(each["status"] != "not-measured" for each in results)
     followed = {each["id"] for each in leading(plan, results)}
@@ -154,9 +154,7 @@ def target_words(target: Mapping[str, Sequence[str]]) -> str:
     return " ".join(f"--{name} {shlex.quote(value)}" for name, values in target.items() for value in values)
 
 
-def _known(
-    plan: Plan, taken: Sequence[tuple[PlannedStep, Capture]], results: Sequence[HypothesisResult]
-) -> dict[str, str]:
+def _known(plan: Plan, taken: Sequence[tuple[PlannedStep, Capture]]) -> dict[str, str]:
     """Return what is filled in in commands: the target, its control group, the device that took longest."""
     known = {"target": target_words(plan["target"])}
     throttled = next(
@@ -172,7 +170,6 @@ def _known(
         slowest = max(rows, key=lambda row: row["total"], default=None)
         if slowest is not None and isinstance(slowest["key"]["device"], str):
             known["device"] = slowest["key"]["device"]
-    del results
     return known
 
 
