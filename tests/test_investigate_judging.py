@@ -61,11 +61,15 @@ HINTS = ("loss", "suggests", "drops.total >= 10")
 EXCLUDES = ("loss", "refutes", "drops.total = 0")
 
 
+AT_WORK = (step(name="scan-work", recipe="work"), capture(count("calls", {"nginx": 1})))
+"""The target does something, whatever it is."""
+
+
 def test_enough_of_it_establishes_and_none_of_it_refutes():
     one = step(SHOWS, EXCLUDES)
     assert status([(one, drops(10))]) == {"loss": "established"}
     assert status([(one, drops(9))]) == {"loss": "open"}
-    assert status([(one, drops(0))]) == {"loss": "refuted"}
+    assert status([(one, drops(0)), AT_WORK]) == {"loss": "refuted"}
     assert status([]) == {"loss": "not-measured"}
 
 
@@ -98,6 +102,36 @@ def test_evidence_that_contradicts_itself_leaves_it_open():
     (result,) = judged(plan(hypothesis("loss")), [(for_it, drops(10)), (against, drops(0))], None)
     assert result["status"] == "open"
     assert "contradict" in result["why"]
+
+
+def test_what_the_host_shows_and_the_target_excludes_contradicts_itself_too():
+    host, own = step(SHOWS, scope="host"), step(HINTS, name="scan-own")
+    against = step(EXCLUDES, name="scan-other")
+    (result,) = judged(
+        plan(hypothesis("loss")), [(host, drops(1000)), (own, drops(11)), (against, drops(0))], None
+    )
+    assert (result["status"], "contradict" in result["why"]) == ("open", True)
+
+
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        drops(0),
+        capture(table("drops", "count", [], "packets")),
+        capture(table("drops", "count", [{"key": {"comm": None}, "value": 5, "unattributed": True}], "packets")),
+    ],
+    ids=["zero", "no-rows", "rows-of-nobody"],
+)  # fmt: skip
+def test_of_a_target_that_was_not_seen_nothing_is_excluded(nothing):
+    """It may be spelt wrongly, or hang in a deadlock: its numbers are those of a healthy one."""
+    one = step(("loss", "refutes", "drops.total < 10"))
+    made = plan(hypothesis("loss"), scan=[one])
+    case = conclude(made, [(one, nothing)], {}, is_complete=True)
+    assert case["hypotheses"][0]["status"] == "not-measured"
+    assert case["not_measured"][0]["what"] == "--comm nginx"
+    assert "nothing of the target was seen" in case["hypotheses"][0]["why"]
+    assert status([(one, nothing), AT_WORK]) == {"loss": "refuted"}
+    assert status([({**one, "scope": "host"}, nothing)], target=False)["loss"] == "refuted"
 
 
 def test_one_cause_does_not_hide_another():
@@ -167,6 +201,46 @@ def test_what_the_kernel_counts_of_the_targets_group_is_the_targets():
     assert status([(step(), throttled(7))], cause) == {"quota": "open"}
     assert status([(step(), throttled(0, cgroup="/web"))], cause) == {"quota": "refuted"}
     assert status([(step(), drops(0))], cause) == {"quota": "not-measured"}
+
+
+def counted(*companions, window=None, seen=3):
+    made = capture(count("calls", {"nginx": seen}), window=window or {})
+    made["companions"] = list(companions)
+    made["host"] = CPUS
+    return made
+
+
+def test_a_counter_that_was_not_read_everywhere_excludes_nothing():
+    cause = hypothesis("quota", signs=[sign("cpu-throttled")])
+    quiet = [companion("cpu_throttled_periods", 5, 5, cgroup=f"/{place}") for place in range(8)]
+    gone = companion("cpu_throttled_periods", 5, None, cgroup="/gone")
+    assert status([(step(), counted(*quiet[:2]))], cause) == {"quota": "refuted"}
+    assert status([(step(), counted(*quiet[:2], gone))], cause) == {"quota": "not-measured"}
+    assert status([(step(), counted(*quiet))], cause) == {"quota": "not-measured"}, "there may be a ninth"
+
+
+def test_what_another_network_namespace_counts_excludes_nothing_of_the_target():
+    cause = hypothesis("queue", signs=[sign("listen-drops")])
+    none = [companion("tcp_listen_drops", 3, 3), companion("tcp_listen_overflows", 3, 3)]
+    host = (step(scope="host"), counted(*none, window={"duration_seconds": 11.0}))
+    assert status([host, AT_WORK], cause) == {"queue": "not-measured"}
+    assert status([host], cause, target=False) == {"queue": "refuted"}
+    assert status([host, (step(), counted(*none))], cause) == {"queue": "refuted"}
+    assert status([(step(), counted(*none, seen=0))], cause) == {"queue": "not-measured"}
+
+
+@pytest.mark.parametrize(
+    ("name", "companions"),
+    [
+        ("tcp-retransmitted", lambda rise: [companion("tcp_out_segs", 0, 10_000), companion("tcp_retrans_segs", 0, rise)]),
+        ("memory-pressure", lambda rise: [companion("memory_pressure_some", 0, rise * 100_000) | {"unit": "us"}]),
+        ("cpu-steal", lambda rise: [companion("cpu_steal", 0, rise * 20_000) | {"unit": "us"}]),
+    ],
+)  # fmt: skip
+def test_a_little_of_what_would_be_enough_excludes_nothing(name, companions):
+    cause = hypothesis("loss", signs=[sign(name)])
+    assert status([(step(), counted(*companions(0)))], cause) == {"loss": "refuted"}
+    assert status([(step(), counted(*companions(4)))], cause) == {"loss": "not-measured"}
 
 
 def test_the_rank_is_that_of_the_status_and_of_how_strong_the_evidence_is():

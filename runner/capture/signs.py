@@ -48,6 +48,13 @@ class Readings:
         # The readings lie some ms outside the window.
         return min(self.rise_seconds(name) / whole, 1.0) if whole else 0.0
 
+    def is_below(self, share: float, name: str, *, of_all_processors: bool = False) -> bool:
+        """Whether a time that was read here rose by less than a share; not where that cannot be known."""
+        if name not in self.by_name:
+            return True
+        whole = (self.seconds or 0.0) * ((self.cpus or 0) if of_all_processors else 1)
+        return self.rise_seconds(name) < share * whole
+
     def per_second(self, *names: str) -> float:
         """Return by how much counters rose in a second; 0 where the window's length is not known."""
         return self.rise(*names) / self.seconds if self.seconds else 0.0
@@ -61,13 +68,20 @@ class Rule:
     :param next: What to do next.
     :param line: The line, or None where it is not worth one.
     :param counters: What it is made of: where all of them were read and there is no line, it did not happen.
+    :param is_absent: Whether what is not worth a line did not happen at all; a little of it excludes nothing.
+    :param is_of_host: It is counted for the whole host, whoever asks.
     """
 
     when: str
     next: str
     line: Callable[[Readings], str | None]
     counters: tuple[str, ...]
+    is_absent: Callable[[Readings], bool] = lambda _: True
+    is_of_host: bool = False
 
+
+MOST_GROUPS, MOST_NAMESPACES = 8, 4
+"""So many control groups and network namespaces of a target are read at most."""
 
 THROTTLED_NEXT = "raise the CPU limit of the group, or have fewer threads run at once"
 CONNTRACK_FULL = 0.9
@@ -75,6 +89,8 @@ CPU_PRESSURE, MEMORY_PRESSURE, IO_PRESSURE = 0.2, 0.05, 0.1
 IOWAIT, STEAL = 0.2, 0.01
 RETRANSMITTED, LEAST_RETRANSMITTED = 0.01, 10
 OFTEN = 1.0
+LITTLE = 0.1
+"""Below this share of what is worth a line, nothing happened that matters."""
 MANY_RULES = 1000
 
 
@@ -203,46 +219,57 @@ RULES: dict[str, Rule] = {
         "raise net.core.netdev_max_backlog; spread the packets over processors (`ethtool -x`, RPS)",
         _softnet_dropped,
         ("softnet_dropped",),
+        is_of_host=True,
     ),
     "softnet-flow-limit": Rule(
         "a packet was dropped", "one flow fills a queue: net.core.flow_limit_cpu_bitmap", _softnet_flow_limit,
         ("softnet_flow_limit",),
+        is_of_host=True,
     ),
     "softnet-squeezed": Rule(
         "once a second or more",
         "raise net.core.netdev_budget and netdev_budget_usecs; spread the packets over processors",
         _softnet_squeezed,
         ("softnet_time_squeeze",),
+        is_of_host=True,
     ),
     "cpu-pressure": Rule(
         f"{CPU_PRESSURE:.0%} of the window or more", "find who runs (`top`); fewer tasks or more processors",
         _stalled("cpu_pressure_some", CPU_PRESSURE, "a processor"),
         ("cpu_pressure_some",),
+        is_of_host=True,
     ),
     "memory-pressure": Rule(
         f"{MEMORY_PRESSURE:.0%} of the window or more",
         "find who uses memory; `memory.pressure` of each cgroup says whose limit it is",
         _stalled("memory_pressure_some", MEMORY_PRESSURE, "memory"),
         ("memory_pressure_some",),
+        is_absent=lambda readings: readings.is_below(LITTLE * MEMORY_PRESSURE, "memory_pressure_some"),
+        is_of_host=True,
     ),
     "io-pressure": Rule(
         f"{IO_PRESSURE:.0%} of the window or more", "find which disk (`iostat -x 1`) and whose requests",
         _stalled("io_pressure_some", IO_PRESSURE, "I/O"),
         ("io_pressure_some",),
+        is_of_host=True,
     ),
     "cpu-steal": Rule(
         f"{STEAL:.0%} of the processors' time or more",
         "nothing in this host: ask who runs the hypervisor, or move the machine", _steal,
         ("cpu_steal",),
+        is_absent=lambda readings: readings.is_below(LITTLE * STEAL, "cpu_steal", of_all_processors=True),
+        is_of_host=True,
     ),
     "cpu-iowait": Rule(
         f"{IOWAIT:.0%} of the processors' time or more", "find which disk (`iostat -x 1`)", _iowait,
         ("cpu_iowait",),
+        is_of_host=True,
     ),
     "tcp-retransmitted": Rule(
         f"{LEAST_RETRANSMITTED} segments or more, and {RETRANSMITTED:.0%} of those that were sent",
         "`ebpf-recipe run tcp-retrans` says whose", _retransmitted,
         ("tcp_retrans_segs", "tcp_out_segs"),
+        is_absent=lambda readings: not readings.rise("tcp_retrans_segs"),
     ),
     "tcp-timeouts": Rule(
         "once a second or more", "`ebpf-recipe run tcp-retrans` says whose; a peer or a path is dead or slow",
@@ -303,14 +330,33 @@ def signs_of(capture: Capture) -> list[Sign]:
 
 
 def absent_signs(capture: Capture) -> list[str]:
-    """Return the rules whose counters were read, at both ends, and that have no line: it did not happen."""
+    """Return the rules whose counters were read at both ends, wherever they were read, and did not rise.
+
+    What was read of as many places as are read at most may have happened in another one.
+    """
     told = {sign.code for sign in signs_of(capture)}
-    read = {each["name"] for each in capture["companions"] if None not in (each["before"], each["after"])}
+    known: dict[str, bool] = {}
+    for each in capture["companions"]:
+        is_read = None not in (each["before"], each["after"])
+        known[each["name"]] = known.get(each["name"], True) and is_read
+    read = {name for name, is_read in known.items() if is_read}
+    places = list(_places(capture))
+    if sum(_kind_of(each) == "cgroup" for each in places) >= MOST_GROUPS:
+        read -= {name for each in places if _kind_of(each) == "cgroup" for name in each.by_name}
+    if sum(_kind_of(each) == "pid" for each in places) >= MOST_NAMESPACES - 1:
+        read -= {name for each in places if _kind_of(each) == "pid" for name in each.by_name}
     return [
         code
         for code, rule in RULES.items()
-        if rule.counters and code not in told and read.issuperset(rule.counters)
+        if rule.counters
+        and code not in told
+        and read.issuperset(rule.counters)
+        and all(rule.is_absent(each) for each in places)
     ]
+
+
+def _kind_of(readings: Readings) -> str:
+    return "" if readings.place is None else _place_of(readings.place)[0]
 
 
 def _places(capture: Capture) -> Iterator[Readings]:

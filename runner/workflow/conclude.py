@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from runner.recipe.model_hypothesis import fill_in
 from runner.workflow.account import RECIPE, account_of
 from runner.workflow.findings import findings_of
-from runner.workflow.judging import has_support, judged
+from runner.workflow.judging import NOBODY, has_support, is_target_seen, judged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -130,6 +130,8 @@ def _not_measured(
         for problem in capture["quality"]["problems"]:
             if capture["quality"]["grade"] == "void":
                 found.append({"what": step["recipe"], "why": f"{problem['code']}: {problem['detail']}"})
+    if taken and not is_target_seen(plan, taken):
+        found.insert(0, {"what": target_words(plan["target"]), "why": NOBODY})
     found += [
         {"what": each["title"], "why": each["why"]} for each in results if each["status"] == "not-measured"
     ]

@@ -15,14 +15,18 @@ if TYPE_CHECKING:
     from runner.capture.document import Capture
     from runner.workflow.documents import (
         Account,
+        ConditionResult,
         Evidence,
         HypothesisResult,
         Plan,
         PlannedHypothesis,
+        PlannedSign,
         PlannedStep,
         Scope,
         Status,
     )
+
+NOBODY = "nothing of the target was seen: it is not there, or it slept all the time"
 
 _ORDER: Mapping[Status, int] = {"established": 0, "open": 1, "not-measured": 2, "refuted": 3}
 
@@ -35,12 +39,13 @@ def judged(
     :param taken: The captures that there are, each with its step, in the order of the plan.
     """
     evidence: dict[str, list[Evidence]] = {each["id"]: [] for each in plan["hypotheses"]}
+    is_seen = is_target_seen(plan, taken)
     for step, capture in taken:
         for hypothesis, one in evidence_of(step, capture):
             if hypothesis in evidence:
-                evidence[hypothesis].append(one)
+                evidence[hypothesis].append(one if is_seen else _of_nobody(one))
     for each in plan["hypotheses"]:
-        evidence[each["id"]] += _signs(each, taken, has_target=bool(plan["target"]))
+        evidence[each["id"]] += _signs(each, taken, has_target=bool(plan["target"]), is_seen=is_seen)
     results = [_result(each, evidence[each["id"]], plan) for each in plan["hypotheses"]]
     parts = {each["id"]: each["parts"] for each in plan["hypotheses"]}
     results.sort(
@@ -80,6 +85,40 @@ def _causes_first(
     return ordered
 
 
+def is_target_seen(plan: Plan, taken: Sequence[tuple[PlannedStep, Capture]]) -> bool:
+    """Whether anything that was captured is the target's doing; also where there is no target."""
+    return not plan["target"] or any(
+        step["scope"] == "target" and _has_seen(capture) for step, capture in taken
+    )
+
+
+def _has_processes(capture: Capture) -> bool:
+    """Whether processes of the target were found when its companions were read: their places are named."""
+    return any("cgroup" in each or "pid" in each for each in capture["companions"])
+
+
+def _has_seen(capture: Capture) -> bool:
+    """Whether anything in a capture of a target is the target's doing."""
+    rows: list[Any] = [row for table in capture["tables"] for row in table["rows"]]
+    return bool(capture["events"]) or any(
+        not row.get("unattributed") and (row.get("value") or row.get("count") or row.get("points"))
+        for row in rows
+    )
+
+
+def _of_nobody(evidence: Evidence) -> Evidence:
+    """Return evidence without what excludes a cause: of whom nothing is seen, nothing is excluded.
+
+    There is no such process, or all its threads slept from before the window to its end: in a deadlock too.
+    """
+    if evidence["says"] != "refutes" or evidence["scope"] != "target":
+        return evidence
+    conditions: list[ConditionResult] = [
+        {**each, "verdict": "inconclusive", "reason": NOBODY} for each in evidence["conditions"]
+    ]
+    return {**evidence, "says": "undecided", "conditions": conditions}
+
+
 def has_support(result: HypothesisResult) -> bool:
     """Whether anything speaks for it."""
     return any(each["says"] in ("establishes", "suggests") for each in result["evidence"])
@@ -96,7 +135,11 @@ def _strength(result: HypothesisResult) -> float:
 
 
 def _signs(
-    hypothesis: PlannedHypothesis, taken: Sequence[tuple[PlannedStep, Capture]], *, has_target: bool
+    hypothesis: PlannedHypothesis,
+    taken: Sequence[tuple[PlannedStep, Capture]],
+    *,
+    has_target: bool,
+    is_seen: bool,
 ) -> list[Evidence]:
     """Return what the host's own counters say: once for each place, by the capture that ran longest."""
     found: dict[tuple[str, str], tuple[float, Evidence]] = {}
@@ -125,33 +168,42 @@ def _signs(
             if key not in found or found[key][0] < seconds:
                 found[key] = (seconds, one)
     seen = {code for code, _ in found}
-    return [*(one for _, one in found.values()), *_absent(hypothesis, taken, seen)]
-
-
-def _absent(
-    hypothesis: PlannedHypothesis, taken: Sequence[tuple[PlannedStep, Capture]], seen: set[str]
-) -> list[Evidence]:
-    """Return what was looked for and did not happen, of signs that would be enough if they were there."""
-    fit = [(step, capture) for step, capture in taken if why_unfit(capture, has_keys=False) is None]
-    if not fit:
-        return []
-    step, capture = max(fit, key=lambda each: each[1]["window"]["duration_seconds"] or 0.0)
-    absent = absent_signs(capture)
-    return [
-        {
-            "capture": step["name"],
-            "recipe": None,
-            "sign": planned["sign"],
-            "scope": "host",
-            "says": "refutes",
-            "conditions": [],
-            "text": f"not seen: {RULES[planned['sign']].when}",
-            "reason": planned["reason"],
-            "strength": None,
-        }
-        for planned in hypothesis["signs"]
-        if planned["says"] == "establishes" and planned["sign"] in absent and planned["sign"] not in seen
+    # Counters of a network namespace or a control group are the target's where a run was asked for it.
+    own = [
+        (step, capture)
+        for step, capture in taken
+        if not has_target or (step["scope"] == "target" and (is_seen or _has_processes(capture)))
     ]
+    absent = [
+        missing
+        for planned in hypothesis["signs"]
+        if planned["says"] == "establishes" and planned["sign"] not in seen and planned["sign"] in RULES
+        if (missing := _absent(planned, taken if RULES[planned["sign"]].is_of_host else own)) is not None
+    ]
+    return [*(one for _, one in found.values()), *absent]
+
+
+def _absent(sign: PlannedSign, taken: Sequence[tuple[PlannedStep, Capture]]) -> Evidence | None:
+    """Return that a sign that would be enough was looked for and did not happen, by the longest capture."""
+    looked = [
+        (step, capture)
+        for step, capture in taken
+        if why_unfit(capture, has_keys=False) is None and sign["sign"] in absent_signs(capture)
+    ]
+    if not looked:
+        return None
+    step, _ = max(looked, key=lambda each: each[1]["window"]["duration_seconds"] or 0.0)
+    return {
+        "capture": step["name"],
+        "recipe": None,
+        "sign": sign["sign"],
+        "scope": "host",
+        "says": "refutes",
+        "conditions": [],
+        "text": f"not seen: {RULES[sign['sign']].when}",
+        "reason": sign["reason"],
+        "strength": None,
+    }
 
 
 def _result(hypothesis: PlannedHypothesis, evidence: list[Evidence], plan: Plan) -> HypothesisResult:
@@ -180,7 +232,7 @@ def _status(evidence: Sequence[Evidence], *, has_target: bool) -> tuple[Status, 
     shown = says("establishes", "target") if has_target else says("establishes")
     against = says("refutes", "target") if has_target else says("refutes")
     on_host, likely = says("establishes", "host"), says("suggests", "target")
-    if shown and against:
+    if against and (shown or (has_target and on_host and likely)):
         return "open", "one measurement shows it, another one excludes it: they contradict each other"
     if shown:
         return "established", _because(shown)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from runner.capture.signs import MOST_NAMESPACES
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-MOST_NAMESPACES = 4
 _MOST_WITNESSES = 8
 """Processes of one namespace that are remembered: the first may end during the run."""
 

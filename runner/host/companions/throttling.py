@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.capture.signs import MOST_GROUPS
 from runner.host.companions.fact import Fact, read_lines, whole_number
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from runner.capture.declaration import Unit
 
-MOST_GROUPS = 8
 
 _ESCAPE = re.compile(rb"\\([0-7]{3})")
 _UNLIMITED = ("max", "-1")
