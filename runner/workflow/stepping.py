@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from runner.errors import Interrupted, Terminated
+from runner.capture.read import read_capture
+from runner.errors import ExitCode, Interrupted, NotWritten, Terminated
 from runner.host import processes
 from runner.lifetime import end_with_parent
 from runner.workflow.command import own_command
@@ -80,6 +81,7 @@ class Stepper:
         self._pids = pids
         self._came: SimpleQueue[str] = SimpleQueue()
         signals.wake_up(self._came.put)
+        self._take_away()
 
     def run(self, steps: Sequence[PlannedStep], seconds: float) -> None:
         """Run steps: those that may be beside anything first and for as long as what comes after them.
@@ -125,7 +127,7 @@ class Stepper:
         self._keep(one[0])
 
     def _start(self, step: PlannedStep, read_end: int | None, *, is_cut: bool = False) -> _Running:
-        path = self._folder.capture_path(step)
+        path = self._made_path(step)
         words = ["run", step["recipe"], "--bpftrace", self._bpftrace, *step["arguments"]]
         words += ["--budget", step["budget"], "-f", "json", "-o", str(path)]
         attached = None
@@ -152,6 +154,13 @@ class Stepper:
             )
         return _Running(step, process, attached)
 
+    def _made_path(self, step: PlannedStep) -> Path:
+        """Return where a run writes: it is no capture of the case before the run has ended as it was to end.
+
+        What outlives us by a moment writes what it has, and that is no window.
+        """
+        return self._folder.captures / f".{step['name']}.json"
+
     def _stderr_path(self, step: PlannedStep) -> Path:
         return self._folder.captures / f".{step['name']}.stderr"
 
@@ -162,43 +171,67 @@ class Stepper:
         :raises TargetEnded: The target did.
         """
         deadline = time.monotonic() + seconds
+        # Whoever ends all processes at once ends the runs too: that is no end of theirs.
+        self._raise_what_came(None)
         while not is_so() and time.monotonic() < deadline:
             if self._pids and all(map(processes.has_ended, self._pids)):
                 raise TargetEnded
-            with contextlib.suppress(Empty):
-                name = self._came.get(timeout=_POLL_SECONDS)
-                kind = Terminated if name == "SIGTERM" else Interrupted
-                raise kind(f"{name} during the investigation", hint="")
+            self._raise_what_came(_POLL_SECONDS)
+        self._raise_what_came(None)
+
+    def _raise_what_came(self, seconds: float | None) -> None:
+        """Raise the signal that came, or comes within so many seconds."""
+        with contextlib.suppress(Empty):
+            name = self._came.get(block=seconds is not None, timeout=seconds)
+            kind = Terminated if name == "SIGTERM" else Interrupted
+            raise kind(f"{name} during the investigation", hint="")
 
     @contextlib.contextmanager
     def _ended_at_last(self, running: list[_Running]) -> Iterator[None]:
         """End what still runs, and take away what a signal cut short: it is not what was asked for."""
         try:
             yield
-        finally:
-            late = [each for each in running if not each.has_ended]
-            for each in late:
-                each.process.terminate()
-            for each in late:
-                try:
-                    each.process.wait(_END_SECONDS)
-                except subprocess.TimeoutExpired:
-                    each.process.kill()
-                    each.process.wait()
-                if not self._folder.is_run(each.step):
-                    self._folder.capture_path(each.step).unlink(missing_ok=True)
+        except BaseException:
+            self._end(running)
+            self._take_away()
+            raise
+        self._end(running)
+
+    def _take_away(self) -> None:
+        """Take away what runs left that were under way when the case was left, now or before."""
+        for path in self._folder.captures.glob(".*"):
+            path.unlink(missing_ok=True)
+
+    def _end(self, running: list[_Running]) -> None:
+        """End what still runs; what it writes then is no capture."""
+        late = [each for each in running if not each.has_ended]
+        for each in late:
+            each.process.terminate()
+        for each in late:
+            try:
+                each.process.wait(_END_SECONDS)
+            except subprocess.TimeoutExpired:
+                each.process.kill()
+                each.process.wait()
+            with contextlib.suppress(FileNotFoundError):
+                self._made_path(each.step).unlink()
 
     def _keep(self, one: _Running) -> None:
-        """Keep the program of a run, or why it has no capture."""
+        """Keep the capture of a run and its program, or why it has none.
+
+        :raises NotWritten: There was no room for it: that says nothing of the recipe, and is done again.
+        """
         if one.attached is not None:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(one.attached)  # noqa: PTH108
         path = self._stderr_path(one.step)
         said = path.read_bytes().decode(errors="replace")[-_MOST_STDERR:]
         path.unlink()
-        capture = self._folder.capture_of(one.step)
-        if capture is not None:
+        made = self._made_path(one.step)
+        if made.exists():
+            capture = read_capture(made)
             self._folder.keep_program(one.step, capture)
+            made.replace(self._folder.capture_path(one.step))
             window = capture["window"]
             self._folder.log(
                 "captured",
@@ -208,6 +241,11 @@ class Stepper:
             )
             return
         why = _reason(said, one.process.returncode)
+        if one.process.returncode == ExitCode.WRITE:
+            raise NotWritten(
+                f"{one.step['recipe']}: {why}",
+                hint=f"make room, then: ebpf-recipe investigate --resume --case {self._folder.path}",
+            )
         self._folder.keep_failure(one.step, why, one.process.returncode, said)
         self._folder.log("no capture", why, step=one.step["name"])
         self._say(f"{one.step['recipe']}: {why}")
