@@ -1,6 +1,7 @@
 """The command `investigate` without root: cases that were recorded, and everything that it has to refuse."""
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -9,6 +10,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from runner.errors import ValueRefused
+from runner.workflow.case_folder import CaseFolder
 from runner.workflow.schema import case_schema
 from tests.command import AS_NOBODY, EBPF_RECIPE, ebpf_recipe
 
@@ -90,6 +93,116 @@ def test_a_case_that_is_none_is_refused(case, change, code, text):
     assert text in done.stderr
 
 
+def deep():
+    found = []
+    for _ in range(500):
+        found = [found]
+    return found
+
+
+def no_condition(plan):
+    next(step for step in plan["scan"] if step["rules"])["rules"][0]["when"] = []
+
+
+def word_in(condition):
+    def change(plan):
+        next(step for step in plan["scan"] if step["rules"])["rules"][0]["when"] = [condition]
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda plan: plan["scan"][0].update(name="../../scan"), "'../../scan' is no name of a step"),
+        (lambda plan: plan["scan"][0].update(name="scan-a/b", recipe="a/b"), "is no name of a step"),
+        (lambda plan: plan["scan"].append(plan["scan"][0]), "two steps are called"),
+        (lambda plan: plan["scan"][0].update(seconds=-1), "no window lasts -1 s"),
+        (lambda plan: plan.update(seconds=1e300), "no window lasts 1e+300 s"),
+        (lambda plan: plan.update(depth=-1), "depth: -1"),
+        (lambda plan: plan["scan"][0].update(arguments=["--comm", "a\0b"]), "NUL"),
+        (lambda plan: plan.update(target={"file": ["x"]}), "'file' is no filter"),
+        (no_condition, "it has no condition"),
+        (word_in("nonsense"), "rules.0: "),
+        (word_in("drops change <= 5%"), "rules.0: "),
+        (lambda plan: plan["hypotheses"][0].update(next="rm $x"), "'rm $x': what is filled in is"),
+        (lambda plan: plan["host"].update(more=deep()), "cannot be written again"),
+    ],
+)
+def test_a_plan_that_was_changed_so_that_it_cannot_be_one_is_refused(case, change, text):
+    plan = json.loads((case / "plan.json").read_bytes())
+    change(plan)
+    (case / "plan.json").write_text(json.dumps(plan))
+    done = ebpf_recipe("investigate", "--replay", str(case))
+    assert done.returncode == 6, done.stderr
+    assert text in done.stderr
+    assert "begin a new case" in done.stderr
+
+
+def a_pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def without_end(path):
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize("name", ["plan.json", "case.json", "captures/scan-biolatency.json"])
+@pytest.mark.parametrize("change", [a_pipe, without_end])
+def test_what_is_no_file_is_not_waited_for(case, name, change):
+    change(case / name)
+    done = ebpf_recipe("investigate", "--replay", str(case))
+    assert done.returncode in (3, 6), done.stderr
+    assert f"{case / name}: it is no file" in done.stderr
+
+
+def test_a_capture_of_another_recipe_is_none_of_the_case(case):
+    captures = case / "captures"
+    shutil.copy(captures / "scan-thread-time.json", captures / "scan-biolatency.json")
+    done = ebpf_recipe("investigate", "--replay", str(case))
+    assert done.returncode == 6
+    assert "a capture of the recipe 'thread-time', not of biolatency" in done.stderr
+
+
+def test_an_event_that_took_no_number_counts_without_its_time(case):
+    path = case / "captures" / "detail-fileslower.json"
+    found = json.loads(path.read_bytes())
+    found["events"][0]["fields"]["latency"] = "long"
+    path.write_text(json.dumps(found))
+    assert ebpf_recipe("investigate", "--replay", str(case)).returncode in (0, 1)
+
+
+def test_what_somebody_else_may_have_written_is_not_run(case):
+    folder = CaseFolder(case)
+    folder.check_ours()
+    for path in (case, case / "captures", case / "plan.json"):
+        mode = path.stat().st_mode
+        path.chmod(mode | 0o002)
+        with pytest.raises(ValueRefused, match="everybody may write to it"):
+            folder.check_ours()
+        path.chmod(mode)
+    linked = case.with_name("link")
+    linked.symlink_to(case)
+    CaseFolder(linked).check_ours()
+    (case / "plan.json").rename(case.with_name("plan.json"))
+    (case / "plan.json").symlink_to(case.with_name("plan.json"))
+    with pytest.raises(ValueRefused, match="a link"):
+        folder.check_ours()
+
+
+def test_what_was_interrupted_before_its_plan_can_be_begun_again(tmp_path):
+    folder = CaseFolder(tmp_path / "case")
+    for _ in range(2):
+        folder.create()
+        with folder.locked():
+            folder.write("host.json", {})
+    (tmp_path / "case" / "captures" / "scan-x.json").write_text("{}")
+    with pytest.raises(ValueRefused, match="no empty directory"):
+        folder.create()
+
+
 @pytest.mark.parametrize(
     ("change", "text"),
     [
@@ -119,6 +232,8 @@ def test_a_case_of_another_system_is_not_gone_on_with(case, change, text):
         (["timeouts", "--depth", "-1"], 3, "from 0 to 10"),
         (["timeouts", "-d", "soon"], 3, "not a duration"),
         (["timeouts", "--pid", "0"], 3, "--pid"),
+        (["timeouts", "--depth", "9" * 5000], 3, "from 0 to 10"),
+        (["timeouts", "--comm", "\udcff"], 3, "not UTF-8"),
         (["timeouts", "--comm", "a-name-that-is-too-long"], 3, "--comm"),
         (["timeouts", "--resume"], 2, "--resume goes on with --case DIR"),
         (["--resume"], 2, "--resume goes on with --case DIR"),

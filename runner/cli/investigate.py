@@ -145,10 +145,14 @@ def _asked(
     from runner.workflow.planning import Asked
 
     check_word("SYMPTOM", symptom, get_args(Symptom))
-    if not depth.isdecimal() or int(depth) > _MOST_DEPTH:
+    if depth not in map(str, range(_MOST_DEPTH + 1)):
         raise ValueRefused(f"--depth {depth!r}: not a number from 0 to {_MOST_DEPTH}")
     for name, values in target.items():
         parse_values(name, TARGET_FILTERS[name], values)
+        for value in values:
+            # What is no UTF-8 stands as surrogates in argv, which no JSON has.
+            if not value.isascii() and any("\ud800" <= each <= "\udfff" for each in value):
+                raise ValueRefused(f"--{name} {value!r}: not UTF-8, so no case can say it", hint="--pid")
     return Asked(
         symptom=symptom,
         target=target,
@@ -182,9 +186,10 @@ def _begin(
     release = ask_bpftrace(bpftrace)()
     say(f"counting events for a moment, to keep within {asked.budget} of the processors")
     plan = make_plan(asked, release)
+    host = orjson.loads(orjson.dumps(examine([], bpftrace=str(release.path))))
     folder.create()
     with folder.locked():
-        folder.write("host.json", orjson.loads(orjson.dumps(examine([], bpftrace=str(release.path)))))
+        folder.write("host.json", host)
         folder.write("plan.json", plan)
         for step in plan["scan"]:
             folder.log("planned", step.get("shortened", "the symptom asks for it"), step=step["name"])
@@ -218,9 +223,10 @@ def _resume(folder: CaseFolder, form: Format, destination: Destination) -> None:
     done = folder.read_case()
     if done is not None:
         say("the case is complete: nothing is left to be run")
-        _print(folder, done[0], form, destination)
+        _end(folder, done[0], form, destination)
         return
     check_privilege()
+    folder.check_ours()
     check_same_boot(plan, socket.gethostname(), kernel.boot_id())
     with folder.locked():
         folder.log("resumed", "it was interrupted")
@@ -229,7 +235,7 @@ def _resume(folder: CaseFolder, form: Format, destination: Destination) -> None:
 
 def _carry_out(folder: CaseFolder, plan: Plan, form: Format, destination: Destination) -> None:
     from runner.cli.output import say
-    from runner.errors import Interrupted, Terminated, TraceFailed
+    from runner.errors import Interrupted, Terminated
     from runner.interrupts import Interrupts
     from runner.report.case import case_as_markdown
     from runner.workflow.investigate import TARGET_ENDED, carry_out
@@ -241,7 +247,19 @@ def _carry_out(folder: CaseFolder, plan: Plan, form: Format, destination: Destin
             error.hint = f"go on with it: ebpf-recipe investigate --resume --case {folder.path}"
             raise
     folder.write_text("report.md", case_as_markdown(case))
+    # The last of all: what has it is complete.
+    folder.write("case.json", case)
     say(f"the case is kept in {folder.path}")
+    _end(folder, case, form, destination)
+
+
+def _end(folder: CaseFolder, case: Case, form: Format, destination: Destination) -> None:
+    """Print what was concluded.
+
+    :raises TraceFailed: It is nothing.
+    """
+    from runner.errors import TraceFailed
+
     _print(folder, case, form, destination)
     if any(each["why"] == TARGET_ENDED for each in case["not_measured"]):
         raise TraceFailed(

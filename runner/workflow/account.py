@@ -35,6 +35,8 @@ def account_of(step: PlannedStep, capture: Capture) -> Account | None:
     table = next((each for each in capture["tables"] if each["name"] == TABLE), None)
     if table is None or why_unfit(capture, has_keys=False) is not None:
         return None
+    if table["kind"] != "stats" or "state" not in {column["name"] for column in table["keys"]}:
+        return None  # of another release
     spent: dict[str, int] = {}
     rows: list[Any] = [*table["rows"]]
     for row in rows:

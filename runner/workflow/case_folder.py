@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import stat
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,10 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from runner.capture.read import read_capture
+from runner.capture.whole_file import read_whole
 from runner.errors import NotUnderstood, NotWritten, ValueRefused
 from runner.workflow.documents import Case, Plan
+from runner.workflow.plan_check import mistake_in
 from runner.workflow.planning import SCHEMA
 
 if TYPE_CHECKING:
@@ -26,6 +29,13 @@ if TYPE_CHECKING:
 
     from runner.capture.document import Capture
     from runner.workflow.documents import PlannedStep
+
+_BEGIN_NEW = "it is damaged: begin a new case"
+_MOST_BYTES = 1 << 26
+"""No plan and no conclusions come near."""
+
+_SKELETON = frozenset({".lock", "captures", "programs", "host.json", ".host.json.new", ".plan.json.new"})
+"""What a case has before its plan: somebody was interrupted there, and nothing was measured."""
 
 _INDENTED = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
@@ -55,7 +65,7 @@ class CaseFolder:
                 hint=f"ebpf-recipe investigate --resume --case {self.path}; or name a new directory",
             )
         try:
-            if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            if self.path.exists() and not self._is_unbegun():
                 raise ValueRefused(
                     f"--case {self.path}: it is no empty directory", hint="name a new one: it is made"
                 )
@@ -63,6 +73,15 @@ class CaseFolder:
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise self._not_written(error) from error
+
+    def _is_unbegun(self) -> bool:
+        """Whether it is a directory that nothing is in, but for what a case has before its plan."""
+        if not self.path.is_dir():
+            return False
+        inside = list(self.path.iterdir())
+        return {each.name for each in inside} <= _SKELETON and not any(
+            any(each.iterdir()) for each in inside if each.is_dir()
+        )
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -110,7 +129,27 @@ class CaseFolder:
             plan: Plan = TypeAdapter(Plan).validate_python(found)
         except ValidationError as error:
             raise self._damaged("plan.json", error) from error
+        mistake = mistake_in(plan)
+        if mistake is not None:
+            raise NotUnderstood(f"{self.path / 'plan.json'}: {mistake}", hint=_BEGIN_NEW)
         return plan
+
+    def check_ours(self) -> None:
+        """Refuse to run what somebody else may have written: a plan names the bpftrace and its arguments.
+
+        :raises ValueRefused: The case is another user's, or everybody may write to it.
+        """
+        for path in (self.path, self.captures, self.path / "plan.json"):
+            try:
+                found = path.stat(follow_symlinks=path == self.path)
+            except OSError as error:
+                raise NotUnderstood(f"{path}: {error.strerror}", hint=_BEGIN_NEW) from error
+            if found.st_uid != os.geteuid() or (found.st_mode & stat.S_IWOTH) or stat.S_ISLNK(found.st_mode):
+                raise ValueRefused(
+                    f"{path}: it is another user's, a link, or everybody may write to it; "
+                    "what it says would be run with your privilege",
+                    hint="--replay repeats its conclusions; where you trust it: chown and chmod it",
+                )
 
     def read_case(self) -> tuple[Case, bytes] | None:
         """Return what was concluded, and the bytes of it; None where nothing was.
@@ -137,7 +176,16 @@ class CaseFolder:
         :raises NotUnderstood: It is damaged.
         """
         path = self.capture_path(step)
-        return read_capture(path) if path.exists() else None
+        if not path.exists():
+            return None
+        if not path.is_file():
+            raise NotUnderstood(f"{path}: it is no file", hint=_BEGIN_NEW)
+        capture = read_capture(path)
+        recipe = capture["recipe"]
+        if recipe is None or recipe["id"] != step["recipe"]:
+            of = "no recipe" if recipe is None else f"the recipe {recipe['id']!r}"
+            raise NotUnderstood(f"{path}: it is a capture of {of}, not of {step['recipe']}", hint=_BEGIN_NEW)
+        return capture
 
     def is_run(self, step: PlannedStep) -> bool:
         """Whether a step has all that it will have: a capture, or why there is none.
@@ -195,7 +243,9 @@ class CaseFolder:
     def _read(self, name: str, missing: str) -> Any:
         path = self.path / name
         try:
-            return orjson.loads(path.read_bytes())
+            if path.exists() and not path.is_file():
+                raise ValueRefused(f"{path}: it is no file")
+            return orjson.loads(read_whole(path, _MOST_BYTES))
         except (FileNotFoundError, NotADirectoryError) as error:
             raise ValueRefused(
                 f"--case {self.path}: {missing}",
@@ -204,16 +254,12 @@ class CaseFolder:
         except OSError as error:
             raise ValueRefused(f"{path}: {error.strerror}") from error
         except orjson.JSONDecodeError as error:
-            raise NotUnderstood(
-                f"{path} is no JSON: {error}", hint="it is damaged: begin a new case"
-            ) from error
+            raise NotUnderstood(f"{path} is no JSON: {error}", hint=_BEGIN_NEW) from error
 
     def _damaged(self, name: str, error: ValidationError) -> NotUnderstood:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        return NotUnderstood(
-            f"{self.path / name}: {where}: {first['msg']}", hint="it is damaged: begin a new case"
-        )
+        return NotUnderstood(f"{self.path / name}: {where}: {first['msg']}", hint=_BEGIN_NEW)
 
     def _not_written(self, error: OSError) -> NotWritten:
         return NotWritten(

@@ -169,8 +169,8 @@ def _known(plan: Plan, taken: Sequence[tuple[PlannedStep, Capture]]) -> dict[str
         if step["recipe"] != "biolatency":
             continue
         rows: list[Any] = [row for t in capture["tables"] if t["name"] == "requests" for row in t["rows"]]
-        slowest = max(rows, key=lambda row: row["total"], default=None)
-        if slowest is not None and isinstance(slowest["key"]["device"], str):
+        slowest = max(rows, key=lambda row: row.get("total", 0), default=None)
+        if slowest is not None and isinstance(slowest["key"].get("device"), str):
             known["device"] = slowest["key"]["device"]
     return known
 

@@ -70,7 +70,8 @@ def _of_events(step: PlannedStep, capture: Capture) -> Finding | None:
     groups: dict[str, list[int]] = {}
     for event in events:
         fields: Mapping[str, Any] = event["fields"]
-        groups.setdefault(_text(fields.get(name)), []).append(int(fields.get(length) or 0) if length else 0)
+        time = fields.get(length) if length else 0
+        groups.setdefault(_text(fields.get(name)), []).append(time if isinstance(time, int) else 0)
     ranked = sorted(groups.items(), key=lambda each: (-len(each[1]), each[0]))[:SHOWN]
     unit = step["event_units"].get(str(length))
     rows = []

@@ -20,7 +20,7 @@ TARGET_ENDED = "the processes that were asked for ended before it was done"
 
 
 def carry_out(folder: CaseFolder, plan: Plan, signals: Interrupts, say: Callable[[str], None]) -> Case:
-    """Run what is not yet run of a plan, and conclude.
+    """Run what is not yet run of a plan, and conclude; the conclusions are not written yet.
 
     :param folder: The case, which is ours alone.
     :raises Interrupted, Terminated: A signal came; what there is can be gone on with.
@@ -42,7 +42,6 @@ def carry_out(folder: CaseFolder, plan: Plan, signals: Interrupts, say: Callable
             folder.keep_failure(step, TARGET_ENDED, None, "")
             folder.log("no capture", TARGET_ENDED, step=step["name"])
     case = concluded(folder, plan)
-    folder.write("case.json", case)
     for each in case["hypotheses"]:
         folder.log(each["status"], each["why"], hypothesis=each["id"], rank=each["rank"])
     return case
