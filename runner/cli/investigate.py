@@ -238,7 +238,7 @@ def _carry_out(folder: CaseFolder, plan: Plan, form: Format, destination: Destin
     from runner.errors import Interrupted, Terminated
     from runner.interrupts import Interrupts
     from runner.report.case import case_as_markdown
-    from runner.workflow.investigate import TARGET_ENDED, carry_out
+    from runner.workflow.investigate import carry_out
 
     with Interrupts() as signals:
         try:
@@ -259,6 +259,7 @@ def _end(folder: CaseFolder, case: Case, form: Format, destination: Destination)
     :raises TraceFailed: It is nothing.
     """
     from runner.errors import TraceFailed
+    from runner.workflow.investigate import TARGET_ENDED
 
     _print(folder, case, form, destination)
     if any(each["why"] == TARGET_ENDED for each in case["not_measured"]):
