@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from typing import TYPE_CHECKING, Literal
 
@@ -9,7 +10,7 @@ from runner.capture.percent import in_percent
 from runner.report.words import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from runner.workflow.documents import Account, Case, Evidence, HypothesisResult
@@ -18,6 +19,16 @@ Kind = Literal["title", "heading", "text", "item", "under", "code"]
 Block = tuple[Kind, str]
 
 _COLUMNS = 100
+_MARKS: Mapping[Kind, str] = {
+    "title": "# ",
+    "heading": "## ",
+    "text": "",
+    "item": "- ",
+    "under": "  - ",
+}
+_SPECIAL = re.compile(r"[\\`*|~\[\]]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+"""What Markdown obeys within a line; an underscore does nothing within a word."""
+
 _STATES = {
     "running": "on a processor",
     "queued": "waiting for a processor",
@@ -35,16 +46,19 @@ _VERDICTS = {
 
 def case_as_markdown(case: Case) -> str:
     """Return a case as Markdown."""
-    marks: dict[Kind, str] = {"title": "# ", "heading": "## ", "text": "", "item": "- ", "under": "  - "}
     lines: list[str] = []
     before: Kind | None = None
+    depth = 0
     for kind, text in _blocks(case):
-        if kind in ("title", "heading", "text") or (kind != before and before not in ("item", "under")):
+        is_other = kind != before and ("code" in (kind, before) or before not in ("item", "under"))
+        if kind in ("title", "heading", "text") or is_other:
             lines.append("")
         if kind == "code":
-            lines.append(f"    {text}" if before not in ("under", "item") else f"      {text}")
+            # Deeper by four than what it belongs to; else it would be read as text, and lose its asterisks.
+            lines.append(" " * (depth + 4) + text)
         else:
-            lines.append(f"{marks[kind]}{_escaped(text)}")
+            lines.append(f"{_MARKS[kind]}{_escaped(text)}")
+            depth = {"item": 2, "under": 4}.get(kind, 0)
         before = kind
     return "\n".join(lines).strip() + "\n"
 
@@ -70,12 +84,13 @@ def case_as_text(case: Case, folder: Path | None = None) -> str:
             case "code":
                 lines.append(f"      {text}")
     if folder is not None:
-        lines += ["", f"kept in {folder}"]
+        lines += ["", f"kept in {printable(str(folder))}"]
     return "\n".join(lines) + "\n"
 
 
 def _escaped(text: str) -> str:
-    return text.replace("<", "&lt;").replace("|", "\\|").replace("*", "\\*")
+    """Return text in which nothing is a mark of Markdown: names of processes and files stand in it."""
+    return _SPECIAL.sub(r"\\\g<0>", text).replace("&", "&amp;").replace("<", "&lt;")
 
 
 def _blocks(case: Case) -> Iterator[Block]:
