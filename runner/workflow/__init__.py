@@ -1,1 +1,1 @@
-"""From a symptom to its cause: cases, what is run for them, and what may be concluded."""
+"""From a symptom to its cause and to a proven fix: cases, runbooks, and what may be concluded."""

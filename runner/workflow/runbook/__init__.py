@@ -1,0 +1,1 @@
+"""Runbooks: steps that are kept beside a service, checked, and run one after the other."""

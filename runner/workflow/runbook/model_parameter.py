@@ -1,0 +1,112 @@
+"""What people give to a runbook: values of the types that recipes have, and texts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, StringConstraints, WithJsonSchema, model_validator
+
+from runner.recipe.model_base import Strict, Text
+from runner.recipe.parameters import (
+    INTEGER_BOUNDS,
+    PARAMETER_TYPES,
+    TARGET_FILTERS,
+    ParameterType,
+    integer_type,
+)
+
+RESERVED = ("list", "help", "yes", "dry-run", "from", "work", "junit", "format", "bpftrace", "recipes")
+"""The options of the command itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlainText:
+    """A text as it was given."""
+
+    text: str
+
+    def json(self) -> str:
+        """Return the text."""
+        return self.text
+
+
+def _parse_text(text: str) -> PlainText:
+    if "\0" in text:
+        raise ValueError("a text has no NUL")
+    return PlainText(text)
+
+
+TYPES: Mapping[str, ParameterType] = {
+    **PARAMETER_TYPES,
+    **TARGET_FILTERS,
+    # Of a value's forms a runbook needs the text alone: none enters a program from here.
+    "text": ParameterType("TEXT", "any text", _parse_text),  # type: ignore[arg-type]
+}
+"""By name: the types of recipes' parameters, the target filters, and texts."""
+
+
+def _known_type(name: str) -> str:
+    if name not in TYPES:
+        raise ValueError(f"no such parameter type; there are {', '.join(sorted(TYPES))}")
+    return name
+
+
+def _free(name: str) -> str:
+    if name in RESERVED:
+        raise ValueError(f"--{name} is an option of the command itself")
+    return name
+
+
+class RunbookParameter(Strict):
+    """A value that whoever runs the runbook may give."""
+
+    name: Annotated[
+        str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=30), AfterValidator(_free)
+    ]
+    type: Annotated[
+        str, AfterValidator(_known_type), WithJsonSchema({"type": "string", "enum": sorted(TYPES)})
+    ] = "text"
+    description: Text
+    repeatable: bool = False
+    default: Text | None = None
+    required: bool = False
+    minimum: int | None = None
+    maximum: int | None = None
+    environment: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    """The variable that it is taken from where it is not given."""
+    secret: bool = False
+    """It is shown nowhere, and stands in answers and environments alone."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.required and self.default is not None:
+            raise ValueError("what has a default is not required")
+        if self.secret and self.default is not None:
+            raise ValueError("a secret has no default: everybody can read it here")
+        if self.secret and (self.type != "text" or self.repeatable):
+            raise ValueError("a secret is one text")
+        if self.type != "integer" and (self.minimum is not None or self.maximum is not None):
+            raise ValueError("only an integer has a minimum and a maximum")
+        lowest, highest = INTEGER_BOUNDS
+        least = lowest if self.minimum is None else self.minimum
+        most = highest if self.maximum is None else self.maximum
+        if not lowest <= least <= most <= highest:
+            raise ValueError(f"minimum and maximum are in this order and from {lowest} to {highest}")
+        if self.default is not None:
+            try:
+                self.kind.parse(self.default)
+            except ValueError as error:
+                raise ValueError(f"its default {self.default!r}: {error}") from error
+        return self
+
+    @property
+    def kind(self) -> ParameterType:
+        """Return how the parameter is written and parsed."""
+        if self.type == "integer":
+            return integer_type(self.minimum, self.maximum)
+        return TYPES[self.type]
+
+    @property
+    def word(self) -> str:
+        """Return how templates name it: `to_fd` for `--to-fd`."""
+        return self.name.replace("-", "_")

@@ -1,0 +1,49 @@
+"""What the texts of a runbook can name: parameters, and outputs of the steps before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from runner.errors import ValueRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A statistic of a capture: two bounds, equal where it is exact; None where one is open."""
+
+    lower: int | float | None
+    upper: int | float | None
+    unit: str
+
+    def __str__(self) -> str:
+        if self.lower == self.upper and self.lower is not None:
+            return f"{self.lower} {self.unit}".strip()
+        if self.lower is None or self.upper is None:
+            bound = self.upper if self.lower is None else self.lower
+            side = "at most" if self.lower is None else "at least"
+            return "not known" if bound is None else f"{side} {bound} {self.unit}".strip()
+        return f"{self.lower} to {self.upper} {self.unit}".strip()
+
+
+class Values:
+    """Values by name, as templates ask for them: `steps.check.verdict`.
+
+    :param missing: Says of a name why it has no value.
+    """
+
+    __slots__ = ("_missing", "_values")
+
+    def __init__(self, values: Mapping[str, Any], missing: Callable[[str], str]) -> None:
+        self._values = values
+        self._missing = missing
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if name not in self._values:
+            raise ValueRefused(self._missing(name))
+        return self._values[name]
