@@ -19,6 +19,7 @@ from runner.cli.recipes_option import Recipes
 from runner.cli.render import RenderGroup
 from runner.cli.report import report_capture
 from runner.cli.run import RunGroup
+from runner.cli.runbook import RunbookGroup, list_runbooks
 from runner.cli.schema import print_schema
 from runner.cli.show import show_recipe
 
@@ -70,6 +71,26 @@ app.add_typer(
         subcommand_metavar="RECIPE [OPTIONS]",
     )
 )
+runbooks = typer.Typer(
+    cls=RunbookGroup,
+    name="runbook",
+    help="Run the steps of a runbook (FILE, or the id of one).",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    subcommand_metavar="FILE [OPTIONS]",
+)
+
+
+@runbooks.callback()
+def _runbook_options(
+    listed: Annotated[
+        bool, typer.Option("--list", callback=list_runbooks, is_eager=True, help="Print which there are.")
+    ] = False,
+) -> None:
+    del listed
+
+
+app.add_typer(runbooks)
 app.command("compare", cls=CompareCommand)(compare_captures)
 app.command("investigate")(investigate)
 app.command("decode")(decode_output)

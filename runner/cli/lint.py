@@ -30,7 +30,7 @@ def lint_recipes(
         typer.Argument(
             metavar="[PATH]...",
             readable=False,
-            help="Recipe files, templates, or directories of recipes. [default: all recipes there are]",
+            help="Recipe files, templates, runbooks, or directories of them. [default: all there are]",
             show_default=False,
         ),
     ] = None,
@@ -39,19 +39,27 @@ def lint_recipes(
     ] = Format.TEXT,
     recipes: Recipes = None,
 ) -> None:
-    """Check recipes and templates; nothing is traced."""
+    """Check recipes, templates and runbooks; nothing is traced, and nothing is run."""
     from runner.cli.output import print_text, say
     from runner.errors import ExitCode
-    from runner.recipe.lint.check import lint
+    from runner.recipe.lint.check import Report, lint
+    from runner.workflow.runbook.selection import select_runbooks
 
     del recipes
-    report = lint(paths or ())
-    text = _FORMS[form](report.findings)
+    runbooks, others = select_runbooks(paths or ())
+    report = lint(others) if others or not paths else Report((), 0)
+    findings = list(report.findings)
+    if runbooks:
+        from runner.workflow.runbook.load import lint_runbook
+
+        findings = sorted([*findings, *(each for path in runbooks for each in lint_runbook(path))])
+    text = _FORMS[form](findings)
     if text:
         print_text(text)
-    warnings = len(report.findings) - report.errors
-    say(f"{_count(report.files, 'file')}: {_count(report.errors, 'error')}, {_count(warnings, 'warning')}")
-    if report.errors:
+    errors = sum(each.severity == "error" for each in findings)
+    files = report.files + len(runbooks)
+    say(f"{_count(files, 'file')}: {_count(errors, 'error')}, {_count(len(findings) - errors, 'warning')}")
+    if errors:
         raise typer.Exit(ExitCode.NEGATIVE)
 
 

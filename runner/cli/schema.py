@@ -16,6 +16,8 @@ class Document(StrEnum):
     COMPARISON = "comparison"
     DOCTOR = "doctor"
     RECIPE = "recipe"
+    RUNBOOK = "runbook"
+    RUNBOOK_RUN = "runbook-run"
 
 
 def print_schema(
@@ -37,4 +39,8 @@ def print_schema(
             from runner.doctor.document import doctor_schema as schema
         case Document.RECIPE:
             from runner.recipe.schema import recipe_schema as schema
+        case Document.RUNBOOK:
+            from runner.workflow.runbook.encode import runbook_schema as schema
+        case Document.RUNBOOK_RUN:
+            from runner.workflow.runbook.encode import run_schema as schema
     print_text(orjson.dumps(schema(), option=orjson.OPT_INDENT_2).decode())

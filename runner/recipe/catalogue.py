@@ -26,8 +26,9 @@ ENVIRONMENT_VARIABLE = "EBPF_RECIPE_PATH"
 
 TEMPLATE_SUFFIX = ".bt.j2"
 
-OTHER_FOLDERS = frozenset({"hypotheses", "runbooks"})
-"""Folders beside the layers that hold no recipes."""
+RUNBOOKS = "runbooks"
+HYPOTHESES = "hypotheses"
+"""Folders beside those of the layers whose files are runbooks and hypotheses, and no recipes."""
 
 _given: list[Path] = []
 """Directories named on the command line."""
@@ -43,7 +44,7 @@ class Catalogue:
     def recipe_files(self) -> Iterator[Path]:
         """Return the recipe files, sorted; none is opened."""
         found = self.recipes.glob("*/*.yaml")
-        yield from sorted(path for path in found if path.parent.name not in OTHER_FOLDERS)
+        yield from sorted(path for path in found if path.parent.name not in (RUNBOOKS, HYPOTHESES))
 
     def template_of(self, recipe: Path) -> Path:
         """Return where the template of a recipe file stands."""

@@ -54,6 +54,13 @@ RULES: Mapping[str, Severity] = {
     "wildcard-counted": "warning",
     "value-unused": "error",
     "variant-unreachable": "error",
+    "runbook-name": "error",
+    "runbook-template": "error",
+    "runbook-reference": "error",
+    "runbook-secret": "error",
+    "runbook-recipe": "error",
+    "runbook-gate": "error",
+    "runbook-value": "error",
 }
 """Every rule's id and how grave it is to break it; `docs/lint.md` says what each holds."""
 

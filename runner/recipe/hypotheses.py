@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from runner.errors import ValueRefused
-from runner.recipe.catalogue import catalogues
+from runner.recipe.catalogue import HYPOTHESES, catalogues
 from runner.recipe.finding import Finding, RecipeRefused
 from runner.recipe.model_base import location_text
 from runner.recipe.model_hypothesis import Hypothesis
@@ -17,8 +17,6 @@ from runner.recipe.yaml_file import read_yaml
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-FOLDER = "hypotheses"
 
 
 def hypotheses() -> dict[str, Hypothesis]:
@@ -44,7 +42,7 @@ def hypotheses() -> dict[str, Hypothesis]:
 
 def hypothesis_files() -> list[Path]:
     """Return the files of all hypotheses."""
-    return [path for each in catalogues() for path in sorted((each.recipes / FOLDER).glob("*.yaml"))]
+    return [path for each in catalogues() for path in sorted((each.recipes / HYPOTHESES).glob("*.yaml"))]
 
 
 def read_hypothesis(path: Path) -> Hypothesis | list[Finding]:

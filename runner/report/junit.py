@@ -1,4 +1,4 @@
-"""JUnit XML of comparisons and gates, as Jenkins' junit-10.xsd has it and GitLab reads it.
+"""JUnit XML of comparisons, gates and runbooks, as Jenkins' junit-10.xsd has it and GitLab reads it.
 
 GitLab shows the text of a failure and not its message, and of testcases with one name and class the first
 alone: both are the same here, and names of a suite do not repeat.
@@ -9,9 +9,11 @@ from __future__ import annotations
 import itertools
 import re
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 from xml.etree import ElementTree as ET
 
+from runner.errors import ExitCode
 from runner.report.comparison_words import (
     UNREADABLE,
     design_words,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from runner.capture.document import Capture, GateResult
     from runner.compare.document import Comparison, Row, Word
+    from runner.workflow.runbook.document import RunbookRun, StepResult
 
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What no XML 1.0 can hold (production 2, Char)."""
@@ -143,6 +146,46 @@ def _suite_of_run(captures: Sequence[Capture]) -> _Suite:
     gates = next((capture["gates"] for capture in captures if capture.get("gates")), [])
     suite.cases += _cases_of_gates(gates, group)
     return suite
+
+
+def junit_of_runbook(run: RunbookRun) -> bytes:
+    """Return a run of a runbook as a test suite: a testcase for each step and round. Times are seconds.
+
+    A gate and a repeat that failed are failures, any other step that failed is an error. What failed in a round
+    is told and is neither: the repeat says what comes of it.
+    """
+    runbook = run["runbook"]
+    group = f"ebpf-recipe.runbook.{runbook['id']}"
+    suite = _Suite(f"runbook {runbook['id']}", _seconds_between(run["started"], run["ended"]))
+    suite.timestamp, suite.host = run["started"], run["host"]
+    suite.properties = {"outcome": run["outcome"], "reason": run["reason"] or "", "work": run["work"]}
+    suite.properties |= {name: str(value) for name, value in run["parameters"].items() if value is not None}
+    for step in run["steps"]:
+        round_ = f", round {step['round']}" if step["round"] is not None else ""
+        taken = _seconds_between(step["started"], step["ended"])
+        suite.cases.append(
+            _Case(
+                group,
+                f"{step['name']} ({step['kind']}{round_})",
+                _outcome_of_step(step),
+                step["reason"] or "",
+                step["kind"],
+                taken,
+            )
+        )
+    return _document([suite])
+
+
+def _outcome_of_step(step: StepResult) -> Outcome:
+    if step["outcome"] == "failed" and step["round"] is None:
+        return "failure" if step["exit_code"] == ExitCode.NEGATIVE else "error"
+    return "skipped" if step["outcome"] == "skipped" else "pass"
+
+
+def _seconds_between(started: str, ended: str | None) -> float:
+    if ended is None:
+        return 0.0
+    return (datetime.fromisoformat(ended) - datetime.fromisoformat(started)).total_seconds()
 
 
 def _why_failed(capture: Capture) -> str | None:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from jinja2 import TemplateNotFound
 
 from runner.capture.signs import RULES as SIGNS
-from runner.recipe.catalogue import Catalogue, catalogues
+from runner.recipe.catalogue import HYPOTHESES, Catalogue, catalogues
 from runner.recipe.finding import Finding, RecipeRefused
-from runner.recipe.hypotheses import FOLDER, near_ids, read_hypothesis
+from runner.recipe.hypotheses import near_ids, read_hypothesis
 from runner.recipe.lint.evidence import evidence
 from runner.recipe.lint.files import Selection, select, select_catalogues
 from runner.recipe.lint.outputs import OUTPUT_RULES
@@ -82,7 +82,7 @@ def _files_by_id(all_catalogues: Iterable[Catalogue]) -> dict[str, list[Path]]:
 
 
 def _hypotheses(all_catalogues: Iterable[Catalogue]) -> dict[str, Path]:
-    paths = (path for each in all_catalogues for path in sorted((each.recipes / FOLDER).glob("*.yaml")))
+    paths = (path for each in all_catalogues for path in sorted((each.recipes / HYPOTHESES).glob("*.yaml")))
     return {path.stem: path for path in paths}
 
 

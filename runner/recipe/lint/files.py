@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.errors import ValueRefused
-from runner.recipe.catalogue import TEMPLATE_SUFFIX, Catalogue
+from runner.recipe.catalogue import HYPOTHESES, RUNBOOKS, TEMPLATE_SUFFIX, Catalogue
 from runner.recipe.finding import Finding
-from runner.recipe.hypotheses import FOLDER
+from runner.recipe.small_file import read_small
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 LAYOUT = "a recipe stands in recipes/<layer>/<id>.yaml, its template in templates/<layer>/<id>.bt.j2"
+
+_IS_RUNBOOK = re.compile(rb"^runbook[ \t]*:", re.MULTILINE)
+
+
+def is_runbook(path: Path) -> bool:
+    """Whether a file is a runbook: it stands among those of a catalogue, or has their key at its top."""
+    if path.suffix not in (".yaml", ".yml"):
+        return False
+    if path.parent.name == RUNBOOKS:
+        return True
+    try:
+        return _IS_RUNBOOK.search(read_small(path)) is not None
+    except OSError:
+        return False
 
 
 @dataclass(slots=True)
@@ -69,14 +84,14 @@ def _add_directory(selection: Selection, path: Path) -> None:
         _add_catalogue(selection, catalogue)
         return
     for file in sorted(path.rglob("*")):
-        if file.is_file():
+        if file.is_file() and not is_runbook(file):
             _add_file(selection, file)
 
 
 def _add_catalogue(selection: Selection, catalogue: Catalogue) -> None:
     selection.catalogues[catalogue.recipes.resolve()] = catalogue
     for file in sorted(catalogue.recipes.rglob("*")):
-        if file.suffix in (".yaml", ".yml"):
+        if file.suffix in (".yaml", ".yml") and file.parent.name != RUNBOOKS:
             _add_file(selection, file)
     for file in sorted(catalogue.templates.rglob(f"*{TEMPLATE_SUFFIX}")):
         _add_file(selection, file)
@@ -92,7 +107,7 @@ def _add_file(selection: Selection, file: Path) -> None:
         selection.findings.append(Finding(str(file), 1, 1, "layout", LAYOUT))
         return
     selection.catalogues.setdefault(catalogue.recipes.resolve(), catalogue)
-    if folder == catalogue.recipes and file.parent.name == FOLDER and file.suffix == ".yaml":
+    if folder == catalogue.recipes and file.parent.name == HYPOTHESES and file.suffix == ".yaml":
         selection.hypotheses[file] = catalogue
         return
     if folder == catalogue.recipes:

@@ -44,6 +44,7 @@ class Values:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
+        name = name.replace("-", "_")
         if name not in self._values:
             raise ValueRefused(self._missing(name))
         return self._values[name]
