@@ -151,8 +151,8 @@ def _suite_of_run(captures: Sequence[Capture]) -> _Suite:
 def junit_of_runbook(run: RunbookRun) -> bytes:
     """Return a run of a runbook as a test suite: a testcase for each step and round. Times are seconds.
 
-    A gate and a repeat that failed are failures, any other step that failed is an error. What failed in a round
-    is told and is neither: the repeat says what comes of it.
+    A gate and a repeat that failed are failures, any other step that failed is an error. A failure that
+    decides nothing is told, and is neither.
     """
     runbook = run["runbook"]
     group = f"ebpf-recipe.runbook.{runbook['id']}"
@@ -177,7 +177,7 @@ def junit_of_runbook(run: RunbookRun) -> bytes:
 
 
 def _outcome_of_step(step: StepResult) -> Outcome:
-    if step["outcome"] == "failed" and step["round"] is None:
+    if step["outcome"] == "failed" and not step["is_ignored"]:
         return "failure" if step["exit_code"] == ExitCode.NEGATIVE else "error"
     return "skipped" if step["outcome"] == "skipped" else "pass"
 

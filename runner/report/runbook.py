@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from rich.table import Table
 from rich.text import Text
 
 from runner.report.console import new_console, text_of
+from runner.report.gates import measured_text
 from runner.report.words import printable
 
 if TYPE_CHECKING:
+    from runner.capture.document import Measured
     from runner.workflow.runbook.document import RunbookRun, StepResult
 
 _STYLES = {"passed": "green", "failed": "bold red", "skipped": "dim", "interrupted": "bold red"}
@@ -25,7 +27,7 @@ def format_runbook(run: RunbookRun, *, in_color: bool) -> str:
     :param in_color: The text goes to a terminal.
     """
     console = new_console(in_color=in_color)
-    given = [f"--{name} {value}" for name, value in run["parameters"].items() if value not in (None, [])]
+    given = [f"--{name} {each}" for name, value in run["parameters"].items() for each in _several(value)]
     head = " · ".join([run["runbook"]["id"], *given, run["host"], run["started"], run["outcome"]])
     console.print(Text(printable(head)), soft_wrap=True)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
@@ -53,13 +55,17 @@ def format_runbook(run: RunbookRun, *, in_color: bool) -> str:
     return text_of(console)
 
 
+def _several(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
 def _seconds(step: StepResult) -> float:
     return (datetime.fromisoformat(step["ended"]) - datetime.fromisoformat(step["started"])).total_seconds()
 
 
 def _details(step: StepResult) -> str:
     if step["reason"]:
-        return step["reason"]
+        return step["reason"] + (" (ignored)" if step["is_ignored"] else "")
     shown = {
         name: _output(value) for name, value in step["outputs"].items() if name not in ("gates", "exit_code")
     }
@@ -68,14 +74,6 @@ def _details(step: StepResult) -> str:
 
 def _output(value: Any) -> str:
     if isinstance(value, dict):
-        lower, upper = value["lower"], value["upper"]
-        if lower is None and upper is None:
-            return "not known"
-        number = _number(lower) if lower == upper else f"{_number(lower)} to {_number(upper)}"
-        return f"{number} {value['unit']}".strip()
+        return measured_text(cast("Measured", value))
     text = " ".join(str(value).split())
     return text if len(text) <= _MOST_OUTPUT else f"{text[: _MOST_OUTPUT - 1]}…"
-
-
-def _number(value: float | None) -> str:
-    return "?" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -59,10 +59,11 @@ def recipe_problems(
             yield "runbook-value", (*place, "budget"), said(error)
     limits = []
     for name, text in step.measure.items():
-        try:
-            limits.append(limit_of(measured_subject(recipe, text)))
-        except EbpfRecipeError as error:
-            yield "runbook-gate", (*place, "measure", name), said(error)
+        if not has_values(text):
+            try:
+                limits.append(limit_of(measured_subject(recipe, text)))
+            except EbpfRecipeError as error:
+                yield "runbook-gate", (*place, "measure", name), said(error)
     for gate, at in gates:
         for number, text in enumerate(gate.gate):
             if not has_values(text):

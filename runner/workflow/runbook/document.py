@@ -30,6 +30,8 @@ class StepResult(TypedDict):
     """Why it failed or was skipped."""
     exit_code: int | None
     """Of a step that failed: the exit code that the runbook has for it."""
+    is_ignored: bool
+    """It failed, and that decides nothing: the runbook says so, or the repeat around it judges."""
     outputs: dict[str, Any]
     """By name. `capture` is a file in the work directory; a statistic has `lower`, `upper` and `unit`."""
 

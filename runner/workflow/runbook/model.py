@@ -74,11 +74,12 @@ class StepBase(Strict):
     when: Text | None = None
     """It is skipped unless this expression is true: `steps.check.verdict == "fail"`."""
     on_failure: Annotated[
-        Annotated[Literal["stop", "continue"], _AS_TEXT] | Annotated[OnFailure, _AS_PARTS],
+        Annotated[Literal["stop", "continue", "ignore"], _AS_TEXT] | Annotated[OnFailure, _AS_PARTS],
         _BY_SHAPE,
         Field(alias="on-failure"),
     ] = "stop"
-    """Where it is left out the runbook stops; of a gate, shell or expect inside a repeat it goes on."""
+    """`continue` goes on, and the runbook has failed in the end; `ignore` goes on. Where it is left out the
+    runbook stops; inside a repeat a gate, shell or expect that fails is ignored: `until` judges."""
 
 
 class RunStep(StepBase):
@@ -95,7 +96,7 @@ class RunStep(StepBase):
     budget: Template | None = None
     command: Argv | None = None
     """What is run meanwhile; without a duration the run lasts as long as it does."""
-    measure: Annotated[dict[Name, Text], Field(default_factory=dict)]
+    measure: Annotated[dict[Name, Template], Field(default_factory=dict)]
     """Outputs of this step: statistics of its tables, as gates name them (`p99: latency.p99`)."""
     replay: Template | None = None
     """A recorded run to be decoded instead: to rehearse a runbook where nothing can be traced."""

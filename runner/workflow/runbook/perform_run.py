@@ -54,7 +54,8 @@ def words_of_run(step: RunStep, runbook: Runbook, context: Mapping[str, Any]) ->
     """
     recipe = find_recipe(step.run).recipe
     texts = {name: _values(given, context) for name, given in step.given.items()}
-    limits = [limit_of(measured_subject(recipe, text)) for text in step.measure.values()]
+    measured = [Template(text).render(context) for text in step.measure.values()]
+    limits = [limit_of(measured_subject(recipe, text)) for text in measured]
     limits += _gates_on(step, runbook, recipe, context)
     made = thresholds_for(recipe, limits, {name: given for name, given in texts.items() if given})
     options = [f"--{name}={value}" for name, values in made.items() for value in values]
@@ -102,7 +103,7 @@ def perform_run(step: RunStep, scene: Scene) -> Result:
     lines.end()
     outputs: dict[str, Any] = {"exit_code": ended.exit_code}
     if path.is_file():
-        outputs |= _outputs_of(step, path)
+        outputs |= _outputs_of(step, path, scene)
     if ended.exit_code == 0:
         return Result(outputs=outputs)
     said = ended.stderr.decode(errors="replace").strip().splitlines()
@@ -111,14 +112,14 @@ def perform_run(step: RunStep, scene: Scene) -> Result:
     return Result(ended.exit_code, scene.given.mask(reason), outputs)
 
 
-def _outputs_of(step: RunStep, path: Path) -> dict[str, Any]:
+def _outputs_of(step: RunStep, path: Path, scene: Scene) -> dict[str, Any]:
     try:
         capture = read_capture(path)
     except EbpfRecipeError:
         # Its own exit code says what became of it.
         return {}
     recipe = find_recipe(step.run).recipe
-    measured = {name: _measured(capture, recipe, text) for name, text in step.measure.items()}
+    measured = {name: _measured(capture, recipe, scene.text(text)) for name, text in step.measure.items()}
     grade, ended_by = capture["quality"]["grade"], capture["window"]["ended_by"]
     return {"capture": path.name, "grade": grade, "ended_by": ended_by, **measured}
 

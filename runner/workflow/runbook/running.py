@@ -124,8 +124,9 @@ def run_runbook(
 
 
 def _failures(results: Sequence[StepResult]) -> list[StepResult]:
-    """Return the steps that failed, without those that a repeat judged."""
-    return [each for each in results if each["outcome"] == "failed" and each["round"] is None]
+    """Return the steps that failed, without those that decide nothing."""
+    failed = (each for each in results if each["outcome"] == "failed" and each["round"] is None)
+    return [each for each in failed if not each["is_ignored"]]
 
 
 def _ending(run: RunbookRun) -> str:

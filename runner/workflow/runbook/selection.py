@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.recipe.catalogue import TEMPLATE_SUFFIX
@@ -11,6 +10,7 @@ from runner.workflow.runbook.catalogue import runbook_paths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 
 def select_runbooks(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:

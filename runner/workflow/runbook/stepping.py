@@ -191,10 +191,9 @@ class Stepping:
 
         :raises Stopped: The steps after it are not to be run.
         """
-        policy = step.on_failure
-        in_round = self._round is not None
-        if in_round and "on_failure" not in step.model_fields_set and _is_judged_by_until(step):
+        if self._is_ignored(step):
             return
+        policy = step.on_failure
         if isinstance(policy, OnFailure):
             try:
                 self.run(policy.steps, step.name)
@@ -203,8 +202,14 @@ class Stepping:
                 raise Stopped(step.name, result.exit_code, reason) from stopped
         if policy == "stop" or (isinstance(policy, OnFailure) and policy.then == "stop"):
             raise Stopped(step.name, result.exit_code, result.reason)
-        if not in_round:
+        if self._round is None:
             self.failures.append(result.exit_code)
+
+    def _is_ignored(self, step: AnyStep) -> bool:
+        """Whether a step that failed decides nothing."""
+        is_left_open = "on_failure" not in step.model_fields_set
+        is_judged = self._round is not None and is_left_open and _is_judged_by_until(step)
+        return step.on_failure == "ignore" or is_judged
 
     def _skip(self, step: AnyStep, within: str | None, reason: str) -> None:
         self._scene.tell("step", step.name, f"{step.name} ({kind_of(step)}): skipped, {reason}")
@@ -237,6 +242,7 @@ class Stepping:
                 "outcome": outcome,
                 "reason": reason,
                 "exit_code": result.exit_code if outcome == "failed" else None,
+                "is_ignored": outcome == "failed" and self._is_ignored(step),
                 "outputs": result.outputs,
             }
         )

@@ -38,6 +38,8 @@ def texts_of(step: AnyStep) -> Iterator[StepText]:
                 if text is not None:
                     yield StepText(text, (key,), "duration" if key == "duration" else "word")
             yield from _several(step.command or [], ("command",))
+            for name, text in step.measure.items():
+                yield StepText(text, ("measure", name), "gate")
         case ShellStep():
             if isinstance(step.shell, str):
                 yield StepText(step.shell, ("shell",), "shell")

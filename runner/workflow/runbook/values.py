@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from runner.capture.percent import in_percent
 from runner.errors import ValueRefused
 
 if TYPE_CHECKING:
@@ -20,13 +21,19 @@ class Measured:
     unit: str
 
     def __str__(self) -> str:
-        if self.lower == self.upper and self.lower is not None:
-            return f"{self.lower} {self.unit}".strip()
         if self.lower is None or self.upper is None:
             bound = self.upper if self.lower is None else self.lower
             side = "at most" if self.lower is None else "at least"
-            return "not known" if bound is None else f"{side} {bound} {self.unit}".strip()
-        return f"{self.lower} to {self.upper} {self.unit}".strip()
+            return "not known" if bound is None else f"{side} {self._shown(bound)}"
+        if self.lower == self.upper:
+            return self._shown(self.lower)
+        return f"{self._shown(self.lower)} to {self._shown(self.upper)}"
+
+    def _shown(self, number: float) -> str:
+        if self.unit == "ratio":
+            return in_percent(number)
+        shown = str(number) if isinstance(number, int) else f"{number:.4g}"
+        return f"{shown} {self.unit}".strip()
 
 
 class Values:
