@@ -120,7 +120,7 @@ MAY_IMPORT = {
         "lifetime",
         "probe_costs",
     },
-    "report": {"errors", "capture", "compare.document", "workflow.documents"},
+    "report": {"errors", "capture", "compare.document", "workflow.documents", "workflow.runbook.document"},
     "cli": LOWER,
 }
 FILES = sorted(path for path in RUNNER.rglob("*.py") if path.parent != RUNNER or path.stem in MAY_IMPORT)

@@ -39,11 +39,9 @@ def recipe_problems(
         yield "runbook-recipe", (*place, "run"), said(error)
         return
     texts: dict[str, tuple[str, ...]] = {}
-    is_known = True
     for name, given in step.given.items():
         values = (given,) if isinstance(given, str) else tuple(given)
         is_literal = not any(has_values(each) for each in values)
-        is_known = is_known and is_literal
         if (why := _why_refused(recipe, name, values, is_literal=is_literal)) is not None:
             yield "runbook-recipe", (*place, "with", name), why
         elif is_literal:
@@ -65,14 +63,14 @@ def recipe_problems(
             except EbpfRecipeError as error:
                 yield "runbook-gate", (*place, "measure", name), said(error)
     for gate, at in gates:
-        for number, text in enumerate(gate.gate):
+        for number, text in enumerate(gate.conditions):
             if not has_values(text):
                 try:
                     limits.append(parse_gate(recipe, text))
                 except EbpfRecipeError as error:
                     yield "runbook-gate", (*at, "gate", number), said(error)
     try:
-        with_thresholds(recipe, limits, texts if is_known else {})
+        with_thresholds(recipe, limits, texts)
     except ValueRefused as error:
         yield "runbook-gate", (*place, "run"), said(error)
 

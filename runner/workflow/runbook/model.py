@@ -11,6 +11,7 @@ from pydantic import (
     Field,
     StringConstraints,
     Tag,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -42,7 +43,12 @@ def _regular_expression(text: str) -> str:
     return text
 
 
-Template = Annotated[str, BeforeValidator(_as_text), StringConstraints(min_length=1)]
+Template = Annotated[
+    str,
+    BeforeValidator(_as_text),
+    StringConstraints(min_length=1),
+    WithJsonSchema({"type": ["string", "number", "boolean"], "minLength": 1}),
+]
 """A text that may hold `{{ … }}`."""
 Argv = Annotated[list[Template], Field(min_length=1)]
 
@@ -185,12 +191,18 @@ class GateStep(StepBase):
     """Hold conditions against the capture of a run."""
 
     gate: Annotated[
-        list[Template], BeforeValidator(lambda v: [v] if isinstance(v, str) else v), Field(min_length=1)
+        Annotated[Template, _AS_TEXT] | Annotated[list[Template], Field(min_length=1), _AS_PARTS], _BY_SHAPE
     ]
+    """One condition, or several."""
     of: StepName
     """The run step whose latest capture it is."""
     inconclusive: Literal["pass", "fail"] = "fail"
     """What a condition counts as that what is known does not decide."""
+
+    @property
+    def conditions(self) -> list[str]:
+        """Return all of them."""
+        return [self.gate] if isinstance(self.gate, str) else self.gate
 
 
 class Repeated(Strict):

@@ -28,7 +28,7 @@ def perform_gate(step: GateStep, scene: Scene) -> Result:
     runs = (each for each, _ in walk(scene.loaded.runbook.steps) if isinstance(each, RunStep))
     of = next(each for each in runs if each.name == step.of)
     recipe = find_recipe(of.run).recipe
-    gates = [parse_gate(recipe, scene.text(text)) for text in step.gate]
+    gates = [parse_gate(recipe, scene.text(text)) for text in step.conditions]
     name = scene.outputs.get(step.of, {}).get("capture")
     if name is None:
         reason = f"there is nothing to decide by: the run {step.of} left no capture"

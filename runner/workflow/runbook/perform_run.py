@@ -82,7 +82,7 @@ def _values(given: str | list[str], context: Mapping[str, Any]) -> tuple[str, ..
 def _gates_on(step: RunStep, runbook: Runbook, recipe: Recipe, context: Mapping[str, Any]) -> list[Limit]:
     """Return the gates on a run whose values are known before it: those of what ends later are not."""
     gates = [each for each, _ in walk(runbook.steps) if isinstance(each, GateStep) and each.of == step.name]
-    templates = [Template(text) for gate in gates for text in gate.gate]
+    templates = [Template(text) for gate in gates for text in gate.conditions]
     known = [each for each in templates if all(reference.step is None for reference in each.references)]
     return [parse_gate(recipe, each.render(context)) for each in known]
 

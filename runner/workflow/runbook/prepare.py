@@ -120,7 +120,7 @@ class Prepared:
                 default = f", default {step.default}" if step.default is not None else ""
                 yield f"{self._filled(step.ask)} [{choices or 'text'}{default}]"
             case GateStep():
-                yield from (f"{step.of}: {self._filled(gate)}" for gate in step.gate)
+                yield from (f"{step.of}: {self._filled(gate)}" for gate in step.conditions)
             case _:
                 pass
 

@@ -55,7 +55,7 @@ def texts_of(step: AnyStep) -> Iterator[StepText]:
             if step.default is not None:
                 yield StepText(step.default, ("default",))
         case GateStep():
-            for number, gate in enumerate(step.gate):
+            for number, gate in enumerate(step.conditions):
                 yield StepText(gate, ("gate", number), "gate")
         case RepeatStep():
             yield StepText(step.repeat.every, ("repeat", "every"), "duration")
