@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     import types
     from collections.abc import Callable
 
+LONGEST_WAIT_SECONDS = 0.5
+"""Who waits in a system call looks up as often: a signal that comes right before it does not end it, and
+Python's own handlers run after it."""
+
 WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import sys
 from typing import TYPE_CHECKING
 
@@ -31,11 +32,14 @@ class Operator:
         """
         from runner.cli.output import say
         from runner.errors import HostRefused
+        from runner.interrupts import LONGEST_WAIT_SECONDS
 
         shown = "/".join(choices) if choices else "text"
         rest = f", Enter is {default}" if default is not None else ""
         while True:
             say(f"  {question} [{shown}{rest}]")
+            while not select.select([sys.stdin], [], [], LONGEST_WAIT_SECONDS)[0]:
+                pass
             line = sys.stdin.readline()
             if not line:
                 raise HostRefused("the terminal is at its end, and there is no answer")

@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
+from runner.interrupts import LONGEST_WAIT_SECONDS
 from runner.lifetime import end_with_parent
 from runner.recipe.catalogue import own_directories
 from runner.workflow.process_group import GRACE_SECONDS, ProcessGroup
@@ -140,9 +141,8 @@ def _read(
                 selector.register(stream.pipe, selectors.EVENT_READ, stream)
             is_running = True
             while is_running:
-                left = None if deadline is None else max(0.0, deadline - time.monotonic())
-                ready = selector.select(left)
-                if not ready and deadline is not None:
+                ready = selector.select(LONGEST_WAIT_SECONDS)
+                if deadline is not None and time.monotonic() >= deadline:
                     is_late, deadline = True, None
                     group.send("SIGTERM")
                 for key, _ in ready:

@@ -6,11 +6,13 @@ import os
 import re
 import select
 import shlex
+import time
 from typing import TYPE_CHECKING, Any
 
 import pexpect
 
 from runner.errors import ExitCode
+from runner.interrupts import LONGEST_WAIT_SECONDS
 from runner.lifetime import end_with_parent
 from runner.workflow.process_group import ProcessGroup
 from runner.workflow.runbook.result import Result
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 MOST_CHARACTERS = 1 << 20
 """So much may a program print; what prints more without end would be kept in memory."""
-_LAST_LINES = 3
+_LAST_LINES, _LAST_CHARACTERS = 3, 300
 _HANG_UP_SECONDS = 2.0
 _ROWS_AND_COLUMNS = (50, 500)
 """Wide: a question that the terminal breaks in two is not found."""
@@ -52,7 +54,7 @@ class _Screen:
     def last(self) -> str:
         """Return what it printed last, in one line."""
         lines = [line.strip() for line in self.text.splitlines() if line.strip()]
-        return " / ".join(lines[-_LAST_LINES:]) or "nothing"
+        return " / ".join(lines[-_LAST_LINES:])[-_LAST_CHARACTERS:] or "nothing"
 
 
 if TYPE_CHECKING:
@@ -94,7 +96,6 @@ def perform_expect(step: ExpectStep, scene: Scene) -> Result:
             codec_errors="replace",
             # What we answer is not printed by the terminal a second time.
             echo=False,
-            timeout=seconds,
             dimensions=_ROWS_AND_COLUMNS,
             preexec_fn=end_with_parent(),
         )
@@ -108,7 +109,7 @@ def perform_expect(step: ExpectStep, scene: Scene) -> Result:
     scene.signals.wake_up(group.send)
     outputs: dict[str, Any] = {}
     try:
-        reason = _talk(step, program, answers, outputs, scene)
+        reason = _talk(step, program, seconds, answers, outputs, scene)
     except _TooMuch:
         reason = f"it printed more than {MOST_CHARACTERS >> 10} KiB without what it was to say"
     finally:
@@ -123,24 +124,41 @@ def perform_expect(step: ExpectStep, scene: Scene) -> Result:
 
 
 def _talk(
-    step: ExpectStep, program: Any, answers: list[str | None], outputs: dict[str, Any], scene: Scene
+    step: ExpectStep,
+    program: Any,
+    seconds: float,
+    answers: list[str | None],
+    outputs: dict[str, Any],
+    scene: Scene,
 ) -> str | None:
     """Wait for each pattern and answer it; return why that went wrong."""
     for number, (exchange, answer) in enumerate(zip(step.dialog, answers, strict=True), 1):
         what = f"pattern {number} of {len(answers)} ({exchange.pattern})"
-        found = program.expect([re.compile(exchange.pattern), pexpect.EOF, pexpect.TIMEOUT])
+        found = _awaited(program, [re.compile(exchange.pattern), pexpect.EOF], seconds)
         if found == 1:
             return f"it ended before {what}"
-        if found == 2:
+        if found is None:
             return f"{what} did not come in {step.timeout}"
         groups = program.match.groupdict(default="")
         outputs |= {name: scene.given.mask(text) for name, text in groups.items()}
         if answer is not None:
             program.sendline(answer)
             scene.tell("answered", step.name, f"answered {what}")
-    if program.expect([pexpect.EOF, pexpect.TIMEOUT]) == 1:
+    if _awaited(program, [pexpect.EOF], seconds) is None:
         return f"it did not end within {step.timeout} after its last pattern"
     return None
+
+
+def _awaited(program: Any, patterns: list[Any], seconds: float) -> int | None:
+    """Return which of some patterns came; None where none did in time."""
+    end = time.monotonic() + seconds
+    while True:
+        left = max(0.0, end - time.monotonic())
+        found = int(program.expect([*patterns, pexpect.TIMEOUT], timeout=min(left, LONGEST_WAIT_SECONDS)))
+        if found < len(patterns):
+            return found
+        if left <= LONGEST_WAIT_SECONDS:
+            return None
 
 
 def _end(program: Any, group: ProcessGroup, seconds: float) -> int:

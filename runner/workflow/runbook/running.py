@@ -187,7 +187,8 @@ def _earlier(
         before = earlier["parameters"].get(name)
         if before != value:
             raise ValueRefused(
-                f"--{name} is {value} now, in the earlier run it was {before}: that is another run"
+                f"--{name} is {value} now, and was {before} in the earlier run",
+                hint="leave it out to go on with that one; another --work DIR begins anew",
             )
     names = {step.name for step, _ in walk(list(done))}
     results = [each for each in earlier["steps"] if each["name"] in names]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from queue import Empty, SimpleQueue
+import time
 from typing import TYPE_CHECKING, assert_never
 
 from runner.errors import EbpfRecipeError, ExitCode, Interrupted, Terminated
+from runner.interrupts import LONGEST_WAIT_SECONDS
 from runner.workflow.runbook.check_recipe import said
 from runner.workflow.runbook.model import (
     AskStep,
@@ -176,14 +177,10 @@ class Stepping:
 
         :raises InterruptedBySignal: One came.
         """
-        came: SimpleQueue[str] = SimpleQueue()
-        self._scene.signals.wake_up(came.put)
-        try:
-            came.get(timeout=seconds)
-        except Empty:
-            pass
-        finally:
-            self._scene.signals.keep_from_now_on()
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self._check_signals()
+            time.sleep(min(left, LONGEST_WAIT_SECONDS))
         self._check_signals()
 
     def _failed(self, step: AnyStep, result: Result) -> None:
