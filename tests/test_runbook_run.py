@@ -270,6 +270,19 @@ def test_a_dry_run_does_nothing_and_says_all(runbook, tmp_path):
     assert not (tmp_path / "work").exists()
 
 
+def test_bytes_that_are_no_text_arrive_and_are_shown(runbook):
+    done, document = runbook(
+        shell("a", "printf %s {{ parameters.x }} | od -An -tx1; printf '\\0\\377'"),
+        shell("b", "echo {{ steps.a.stdout }}"),
+        parameters=[{"name": "x", "description": "Any."}],
+        words=("--x", "a\udcff"),
+    )
+    assert done.returncode == 3
+    assert document["parameters"] == {"x": "a\ufffd"}
+    assert step(document, "a")["outputs"]["stdout"] == " 61 ff\n\0\ufffd"
+    assert "a value has a NUL in it" in document["reason"]
+
+
 def test_a_secret_is_shown_nowhere(runbook, tmp_path):
     done, document = runbook(
         shell(

@@ -218,6 +218,21 @@ def test_a_killed_one_leaves_a_transcript_and_can_be_gone_on_with(written, tmp_p
     assert json.loads(done.stdout)["outcome"] == "passed"
 
 
+def test_shells_complete_runbooks_and_their_parameters(written, tmp_path):
+    def completed(words):
+        environment = {
+            **os.environ, "_EBPF_RECIPE_COMPLETE": "complete_bash", "XDG_CACHE_HOME": str(tmp_path / "cache"),
+            "COMP_WORDS": words, "COMP_CWORD": str(words.count(" ")),
+        }  # fmt: skip
+        return ebpf_recipe(env=environment).stdout.split()
+
+    assert completed("ebpf-recipe runbook tcp") == ["tcp-loss"]
+    path = written(TELL | {"shell": "true"}, parameters=[{"name": "unit", "description": "Unit."}])
+    assert "--unit" in completed(f"ebpf-recipe runbook {path} --")
+    written(TELL | {"shell": "true"}, parameters=[{"name": "service", "description": "Service."}])
+    assert "--service" in completed(f"ebpf-recipe runbook {path} --")
+
+
 def _ends(descriptor):
     import select
 

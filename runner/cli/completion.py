@@ -95,6 +95,10 @@ def _stamp(words: list[str]) -> str:
     own = [directory / "recipes" for directory in [*named, *(each for _, each in own_directories())]]
     roots = [data_dir("recipes"), *own]
     paths = [path.absolute() for root in roots for path in sorted(root.glob("*/*.yaml"))]
+    # A runbook is named by its file.
+    paths += [
+        Path(word).absolute() for word in words if word.endswith((".yaml", ".yml")) and Path(word).is_file()
+    ]
     files = [f"{path}:{path.stat().st_mtime_ns}" for path in paths]
     return "\n".join([__version__, sys.executable, str(Path(__file__).stat().st_mtime_ns), *files])
 

@@ -40,7 +40,8 @@ class Operator:
             say(f"  {question} [{shown}{rest}]")
             while not select.select([sys.stdin], [], [], LONGEST_WAIT_SECONDS)[0]:
                 pass
-            line = sys.stdin.readline()
+            # As it is, whatever the locale says of it.
+            line = sys.stdin.buffer.readline().decode(errors="replace")
             if not line:
                 raise HostRefused("the terminal is at its end, and there is no answer")
             answer = line.strip() or default or ""

@@ -32,10 +32,15 @@ class Given:
     secrets: tuple[str, ...]
 
     def mask(self, text: str) -> str:
-        """Return a text without what is secret."""
+        """Return a text without what is secret, and with U+FFFD for what is not UTF-8."""
         for secret in self.secrets:
             text = text.replace(secret, MASK)
-        return text
+        return readable(text)
+
+
+def readable(text: str) -> str:
+    """Return a text with U+FFFD for bytes of a command line that are not UTF-8: JSON has no others."""
+    return text.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def parse_parameters(
@@ -60,8 +65,9 @@ def parse_parameters(
             each.number if isinstance(each, Number) and not isinstance(each, Duration) else text
             for text, each in zip(given, parse_values(parameter.name, parameter.kind, given), strict=True)
         ]
-        value: Any = found if parameter.repeatable else next(iter(found), None)
-        values[parameter.word] = shown[parameter.name] = value
+        said = [readable(each) if isinstance(each, str) else each for each in found]
+        values[parameter.word] = found if parameter.repeatable else next(iter(found), None)
+        shown[parameter.name] = said if parameter.repeatable else next(iter(said), None)
     # The longest first: one may be a part of another.
     return Given(values, shown, tuple(sorted(secrets, key=len, reverse=True)))
 
