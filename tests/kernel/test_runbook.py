@@ -173,5 +173,5 @@ def test_lost_packets_fail_it_and_have_it_look_on(hosts, nginx_host, tmp_path, f
     assert steps["few-retransmits"]["outputs"]["verdict"] == "fail"
     assert [steps[name]["outcome"] for name in ("connects", "drops", "why")] == ["passed"] * 3
     figure(
-        f"{lost['lower']} packets sent again, {steps['connects']['outputs']['attempts']} attempts to connect"
+        f"{lost['lower']} packets sent again, {steps['connects']['outputs']['attempts']['lower']} attempts to connect"
     )
