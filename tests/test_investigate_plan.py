@@ -7,7 +7,10 @@ from types import SimpleNamespace
 import pytest
 
 from runner.errors import HostRefused, ValueRefused
+from runner.recipe.finding import RecipeRefused
 from runner.recipe.hypotheses import hypotheses
+from runner.recipe.lint.evidence import check_evidence
+from runner.recipe.load import LoadedRecipe, read_recipe
 from runner.recipe.model_hypothesis import fill_in
 from runner.recipe.objective import DEFAULT_OBJECTIVE, parse_objective
 from runner.workflow import planning
@@ -214,3 +217,28 @@ def test_what_would_exceed_the_budget_is_shorter_and_says_so(host):
     assert short
     assert all("of the budget" in step["shortened"] for step in short)
     assert sum(step["predicted_ratio"] * step["seconds"] / 10.0 for step in steps) <= 0.05 + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        ("seeks.total = 0", "seeks.total = $sloo", "it knows $slo, $tail, $tenth and $enough"),
+        ("seeks.total = 0", "seek.total = 0", "seek"),
+        ("hypothesis: many-seeks", "hypothesis: few-seeks", "there is no hypothesis 'few-seeks'"),
+    ],
+)
+def test_evidence_with_mistakes_is_refused_with_its_place_before_anything_is_measured(
+    tmp_path, old, new, text
+):
+    valid = Path(__file__).parent / "lint" / "valid"
+    path = tmp_path / "seeks.yaml"
+    path.write_text((valid / "recipes/app/seeks.yaml").read_text().replace(old, new))
+    recipe = read_recipe(path).recipe
+    assert recipe is not None
+    loaded = LoadedRecipe(recipe, path, valid / "templates/app/seeks.bt.j2")
+    with pytest.raises(RecipeRefused) as refused:
+        check_evidence(loaded, {"many-seeks": None})
+    assert text in refused.value.message
+    first = refused.value.findings[0]
+    assert new.split()[-1] in path.read_text().splitlines()[first.line - 1]
+    assert first.column > 1

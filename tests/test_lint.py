@@ -308,3 +308,10 @@ def test_warnings_alone_are_no_failure(catalogue):
     assert done.returncode == 0
     assert "warning: higher is better" in done.stdout
     assert "0 errors, 1 warning" in done.stderr
+
+
+def test_a_hypothesis_that_stands_in_two_catalogues_is_found(catalogue):
+    path = catalogue / "recipes/hypotheses/run-queue.yaml"
+    path.write_text((catalogue / HYPOTHESIS).read_text().replace("id: many-seeks", "id: run-queue"))
+    (found,) = [each for each in lint([catalogue]).findings if each.rule == "id-duplicate"]
+    assert (found.path, "there is another hypothesis run-queue: " in found.text) == (str(path), True)

@@ -14,6 +14,7 @@ from runner.plan import plan_run
 from runner.recipe.catalogue import find_recipe, recipe_ids
 from runner.recipe.given import parse_given
 from runner.recipe.hypotheses import hypotheses
+from runner.recipe.lint.evidence import check_evidence
 from runner.recipe.parameters import Number
 from runner.recipe.probe_heads import probes_of
 from runner.workflow.costs import predicted, shared
@@ -104,14 +105,18 @@ def make_plan(
 
     :raises HostRefused: No recipe for the symptom can run here, or the budget has room for none.
     :raises ValueRefused: A value of the target is wrong.
+    :raises RecipeRefused: What a recipe says that it speaks for cannot be held against anything.
     """
-    known = {name: each for name, each in hypotheses().items() if asked.symptom in each.symptoms}
+    every = hypotheses()
+    known = {name: each for name, each in every.items() if asked.symptom in each.symptoms}
     wanted = dict.fromkeys(name for each in known.values() for name in each.details)
     scan: list[_Candidate] = []
     details: list[_Candidate] = []
     left_out: list[LeftOut] = []
     for name in recipe_ids():
         loaded = find_recipe(name)
+        if asked.symptom in loaded.recipe.symptoms or name in wanted:
+            check_evidence(loaded, every)
         is_scan = _is_scanned(loaded.recipe, asked, known)
         if not is_scan and name not in wanted:
             continue

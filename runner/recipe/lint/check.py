@@ -81,19 +81,25 @@ def _files_by_id(all_catalogues: Iterable[Catalogue]) -> dict[str, list[Path]]:
     return found
 
 
-def _hypotheses(all_catalogues: Iterable[Catalogue]) -> dict[str, Path]:
-    paths = (path for each in all_catalogues for path in sorted((each.recipes / HYPOTHESES).glob("*.yaml")))
-    return {path.stem: path for path in paths}
+def _hypotheses(all_catalogues: Iterable[Catalogue]) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    for each in all_catalogues:
+        for path in sorted((each.recipes / HYPOTHESES).glob("*.yaml")):
+            found.setdefault(path.stem, []).append(path)
+    return found
 
 
 def _of_hypothesis(
-    path: Path, recipes: Mapping[str, object], known: Mapping[str, object]
+    path: Path, recipes: Mapping[str, object], known: Mapping[str, list[Path]]
 ) -> Iterator[Finding]:
     found = read_hypothesis(path)
     if not isinstance(found, Hypothesis):
         yield from found
         return
     file = read_yaml(path)
+    for other in known.get(path.stem, ()):
+        if os.path.realpath(other) != os.path.realpath(path):
+            yield file.finding("id-duplicate", ("id",), f"there is another hypothesis {path.stem}: {other}")
     for place, sign in enumerate(found.signs):
         if sign.sign not in SIGNS:
             text = f"there is no sign {sign.sign!r}{near_ids(sign.sign, SIGNS)}"
