@@ -10,7 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from runner.errors import ValueRefused
+from runner.errors import NotWritten, ValueRefused
 from runner.workflow.case_folder import CaseFolder
 from runner.workflow.schema import case_schema
 from tests.command import AS_NOBODY, EBPF_RECIPE, ebpf_recipe
@@ -201,6 +201,8 @@ def test_what_was_interrupted_before_its_plan_can_be_begun_again(tmp_path):
     (tmp_path / "case" / "captures" / "scan-x.json").write_text("{}")
     with pytest.raises(ValueRefused, match="no empty directory"):
         folder.create()
+    with pytest.raises(NotWritten, match="File name too long"):
+        CaseFolder(tmp_path / ("x" * 300)).create()
 
 
 @pytest.mark.parametrize(
@@ -231,6 +233,7 @@ def test_a_case_of_another_system_is_not_gone_on_with(case, change, text):
         (["timeouts", "--depth", "11"], 3, "from 0 to 10"),
         (["timeouts", "--depth", "-1"], 3, "from 0 to 10"),
         (["timeouts", "-d", "soon"], 3, "not a duration"),
+        (["timeouts", "-d", "1ms"], 3, "exclude nothing"),
         (["timeouts", "--pid", "0"], 3, "--pid"),
         (["timeouts", "--depth", "9" * 5000], 3, "from 0 to 10"),
         (["timeouts", "--comm", "\udcff"], 3, "not UTF-8"),

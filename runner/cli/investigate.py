@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 DEFAULT_BUDGET = "5%"
 DEFAULT_SECONDS = "10s"
 _MOST_DEPTH = 10
+_LEAST_SECONDS = 1.0
 
 
 class Format(StrEnum):
@@ -153,13 +154,19 @@ def _asked(
             # What is no UTF-8 stands as surrogates in argv, which no JSON has.
             if not value.isascii() and any("\ud800" <= each <= "\udfff" for each in value):
                 raise ValueRefused(f"--{name} {value!r}: not UTF-8, so no case can say it", hint="--pid")
+    seconds = parse_duration("--duration", duration)
+    if seconds < _LEAST_SECONDS:
+        raise ValueRefused(
+            f"--duration {duration!r}: windows shorter than {_LEAST_SECONDS:g} s exclude nothing",
+            hint="an investigation takes 10s for each unless told otherwise",
+        )
     return Asked(
         symptom=symptom,
         target=target,
         objective=DEFAULT_OBJECTIVE if slo is None else parse_objective("--slo", slo),
         budget=budget,
         budget_share=parse_share("--budget", budget),
-        seconds=parse_duration("--duration", duration),
+        seconds=seconds,
         depth=int(depth),
     )
 

@@ -59,12 +59,12 @@ class CaseFolder:
         :raises ValueRefused: Something is in it.
         :raises NotWritten: It cannot be made.
         """
-        if self.has_plan:
-            raise ValueRefused(
-                f"--case {self.path}: it holds a case already",
-                hint=f"ebpf-recipe investigate --resume --case {self.path}; or name a new directory",
-            )
         try:
+            if self.has_plan:
+                raise ValueRefused(
+                    f"--case {self.path}: it holds a case already",
+                    hint=f"ebpf-recipe investigate --resume --case {self.path}; or name a new directory",
+                )
             if self.path.exists() and not self._is_unbegun():
                 raise ValueRefused(
                     f"--case {self.path}: it is no empty directory", hint="name a new one: it is made"
