@@ -240,6 +240,8 @@ def test_a_case_of_another_system_is_not_gone_on_with(case, change, text):
         (["timeouts", "--comm", "a-name-that-is-too-long"], 3, "--comm"),
         (["timeouts", "--resume"], 2, "--resume goes on with --case DIR"),
         (["--resume"], 2, "--resume goes on with --case DIR"),
+        (["--resume", "--case", "x", "--slo", "p99 <= 1s"], 2, "no --slo"),
+        (["--replay", "x", "-d", "10s"], 2, "no --duration"),
         (["timeouts", "--replay", "x"], 2, "--replay DIR says it all"),
         (["timeouts", "-o", "/nowhere/x"], 8, "cannot be written"),
     ],

@@ -35,6 +35,7 @@ class Format(StrEnum):
 
 
 def investigate(
+    context: typer.Context,
     symptom: Annotated[
         str | None,
         typer.Argument(help=f"What is wrong. [{', '.join(get_args(Symptom))}]", show_default=False),
@@ -115,11 +116,13 @@ def investigate(
     if replay is not None:
         if symptom is not None or texts or resume or case is not None:
             raise typer.BadParameter("--replay DIR says it all: no symptom, target, --case or --resume")
+        _refuse_planned(context, "--replay DIR")
         _replay(CaseFolder(replay), form, Destination(output))
         return
     if resume:
         if case is None or symptom is not None or texts:
             raise typer.BadParameter("--resume goes on with --case DIR: no symptom and no target")
+        _refuse_planned(context, "--resume")
         _resume(CaseFolder(case), form, Destination(output))
         return
     if symptom is None:
@@ -128,6 +131,17 @@ def investigate(
     destination = Destination(output)
     folder = CaseFolder(case if case is not None else _new_name(symptom))
     _begin(folder, asked, bpftrace, form, destination)
+
+
+def _refuse_planned(context: typer.Context, mode: str) -> None:
+    """Refuse options that stand in the plan of a case: what is given would have no effect.
+
+    :raises BadParameter: One of them stands in the command line.
+    """
+    for name in ("slo", "duration", "budget", "depth", "bpftrace"):
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise typer.BadParameter(f"{mode} does what plan.json of the case says: no --{name}")
 
 
 def _asked(
