@@ -310,6 +310,21 @@ def test_remedies_are_those_of_what_is_established_with_their_way_back():
     assert leading(plan(*causes), case["hypotheses"])[0]["id"] == "loss"
 
 
+def test_names_of_the_host_stand_quoted_in_commands():
+    remedy = {
+        "title": "More",
+        "commands": ["cat /sys/fs/cgroup$cgroup/cpu.max"],
+        "revert": [],
+        "caution": None,
+    }
+    cause = hypothesis("quota", signs=[sign("cpu-throttled")], remedies=[remedy])
+    made = plan(cause, scan=[step()])
+    made["target"] = {"comm": ["a  b; $(c)"]}
+    case = conclude(made, [(step(), throttled(7, cgroup="/a  b;reboot"))], {}, is_complete=True)
+    assert case["remedies"][0]["commands"] == ["cat /sys/fs/cgroup'/a  b;reboot'/cpu.max"]
+    assert case["next"] == "ebpf-recipe run drops --comm 'a  b; $(c)'"
+
+
 def test_every_hypothesis_can_be_decided_by_something():
     from runner.recipe.catalogue import find_recipe, recipe_ids
 

@@ -77,6 +77,8 @@ def fill_in(command: str, known: Mapping[str, str]) -> str:
     unknown = {"target": "", "cgroup": "/CGROUP"}
     values = {place: known.get(place, unknown.get(place, place.upper())) for place in PLACES}
     try:
-        return " ".join(Template(command).substitute(values).split())
+        # What is filled in keeps its blanks.
+        words = (Template(word).substitute(values) for word in command.split())
+        return " ".join(word for word in words if word)
     except (KeyError, ValueError) as error:
         raise ValueError(f"{command!r}: what is filled in is ${', $'.join(PLACES)}") from error

@@ -157,21 +157,24 @@ def target_words(target: Mapping[str, Sequence[str]]) -> str:
 
 
 def _known(plan: Plan, taken: Sequence[tuple[PlannedStep, Capture]]) -> dict[str, str]:
-    """Return what is filled in in commands: the target, its control group, the device that took longest."""
+    """Return what is filled in in commands: the target, its control group, the device that took longest.
+
+    Each as a shell has to be told it: whoever makes a control group chooses its name.
+    """
     known = {"target": target_words(plan["target"])}
     throttled = next(
         (c["cgroup"] for _, capture in taken for c in capture["companions"] if "cgroup" in c and _rose(c)),
         None,
     )
     if isinstance(throttled, str):
-        known["cgroup"] = throttled
+        known["cgroup"] = shlex.quote(throttled)
     for step, capture in taken:
         if step["recipe"] != "biolatency":
             continue
         rows: list[Any] = [row for t in capture["tables"] if t["name"] == "requests" for row in t["rows"]]
         slowest = max(rows, key=lambda row: row.get("total", 0), default=None)
         if slowest is not None and isinstance(slowest["key"].get("device"), str):
-            known["device"] = slowest["key"]["device"]
+            known["device"] = shlex.quote(slowest["key"]["device"])
     return known
 
 
