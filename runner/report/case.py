@@ -38,7 +38,6 @@ _STATES = {
     "network": "in a call on a socket (a peer, or idle)",
 }
 _VERDICTS = {
-    "established": "A cause is established.",
     "nothing-established": "Nothing is established.",
     "not-measured": "Nothing could be measured that decides anything.",
 }
@@ -101,15 +100,16 @@ def _blocks(case: Case) -> Iterator[Block]:
 def _raw_blocks(case: Case) -> Iterator[Block]:
     target = " ".join(f"--{name} {value}" for name, values in case["target"].items() for value in values)
     yield "title", f"{case['symptom']}{' ' + target if target else ''}: {case['title']}"
+    established = [each for each in case["hypotheses"] if each["status"] == "established"]
+    if established:
+        told = "; ".join(f"{each['title'].lower()} ({each['id']})" for each in established)
+        told = f"Established: {told}."
+    else:
+        told = _VERDICTS[case["verdict"]]
+    yield "text", told + ("" if case["complete"] else " Not all that was planned was run.")
     host = case["host"]
-    yield (
-        "text",
-        (
-            f"{host.get('hostname')}, Linux {host.get('kernel')}, {host.get('cpus')} processors, bpftrace "
-            f"{host.get('bpftrace')}; objective {case['slo']}; {_VERDICTS[case['verdict']]}"
-            + ("" if case["complete"] else " Not all that was planned was run.")
-        ),
-    )
+    where = [str(host.get("hostname")), f"Linux {host.get('kernel')}", f"{host.get('cpus')} processors"]
+    yield "text", f"{', '.join(where)}, bpftrace {host.get('bpftrace')}; what is in time: {case['slo']}."
     by_status = {
         status: [each for each in case["hypotheses"] if each["status"] == status]
         for status in ("established", "open", "refuted", "not-measured")
