@@ -65,7 +65,7 @@ def test_what_a_run_writes_when_it_is_ended_is_no_capture(run, folder, one):
 @pytest.mark.parametrize("one", [ALONE, BESIDE], ids=["alone", "beside"])
 def test_a_signal_to_all_processes_at_once_ends_no_run_well(run, folder, one):
     with pytest.raises(Interrupted):
-        run(one, script='kill -INT $PPID; : > "$1"; cp CAPTURE "$0"')
+        run(one, script='kill -INT $PPID; : > "$1"; exec cp CAPTURE "$0"')
     assert files(folder) == []
 
 
