@@ -174,6 +174,16 @@ def test_an_event_that_took_no_number_counts_without_its_time(case):
     assert ebpf_recipe("investigate", "--replay", str(case)).returncode in (0, 1)
 
 
+def test_captures_that_may_not_be_read_are_named(case):
+    (case / "captures").chmod(0o700)
+    for path in case.parents:
+        path.chmod(0o755) if path.name.startswith(("pytest-", "test_")) else None
+    nobody = [*AS_NOBODY[:4], EBPF_RECIPE, "investigate", "--replay", str(case)]
+    done = subprocess.run(nobody, capture_output=True, text=True, check=False, cwd="/")
+    assert done.returncode == 3, done.stderr
+    assert "Permission denied" in done.stderr
+
+
 def test_what_somebody_else_may_have_written_is_not_run(case):
     folder = CaseFolder(case)
     folder.check_ours()

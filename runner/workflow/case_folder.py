@@ -157,7 +157,7 @@ class CaseFolder:
         :raises NotUnderstood: It is damaged.
         """
         path = self.path / "case.json"
-        if not path.exists():
+        if not _is_there(path):
             return None
         found = self._read("case.json", "it is gone")
         try:
@@ -176,7 +176,7 @@ class CaseFolder:
         :raises NotUnderstood: It is damaged.
         """
         path = self.capture_path(step)
-        if not path.exists():
+        if not _is_there(path):
             return None
         if not path.is_file():
             raise NotUnderstood(f"{path}: it is no file", hint=_BEGIN_NEW)
@@ -197,7 +197,7 @@ class CaseFolder:
     def failure_of(self, step: PlannedStep) -> str | None:
         """Return why a step has no capture; None where it was not tried."""
         path = self.captures / f"{step['name']}.failed.json"
-        if not path.exists():
+        if not _is_there(path):
             return None
         found = self._read(f"captures/{path.name}", "it is gone")
         return str(found.get("why")) if isinstance(found, dict) else "not known"
@@ -265,3 +265,14 @@ class CaseFolder:
         return NotWritten(
             f"{error.filename or self.path}: {error.strerror}", hint="--case DIR, where there is room"
         )
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is something.
+
+    :raises ValueRefused: That may not be looked at.
+    """
+    try:
+        return path.exists()
+    except OSError as error:
+        raise ValueRefused(f"{path}: {error.strerror}") from error
