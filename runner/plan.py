@@ -188,13 +188,14 @@ def plan_run(
     return Plan(loaded, values, facts, bpftrace, program)
 
 
-def check_privilege() -> None:
+def check_privilege(hint: str = "run it as root, or with --sudo") -> None:
     """Refuse a run that bpftrace would refuse.
 
+    :param hint: What to do, where --sudo is not offered.
     :raises HostRefused: Not root.
     """
     if not kernel.is_root():
-        raise HostRefused("tracing needs root", hint="run it as root, or with --sudo")
+        raise HostRefused("tracing needs root", hint=hint)
 
 
 def check_processes(pids: Iterable[Value]) -> None:

@@ -174,6 +174,14 @@ def test_an_event_that_took_no_number_counts_without_its_time(case):
     assert ebpf_recipe("investigate", "--replay", str(case)).returncode in (0, 1)
 
 
+def test_without_privilege_it_says_how_it_is_started():
+    words = [*AS_NOBODY, EBPF_RECIPE, "investigate", "timeouts"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd="/")
+    assert done.returncode == 4
+    assert "sudo ebpf-recipe investigate" in done.stderr
+    assert "--sudo" not in done.stderr
+
+
 def test_captures_that_may_not_be_read_are_named(case):
     (case / "captures").chmod(0o700)
     for path in case.parents:

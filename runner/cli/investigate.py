@@ -23,6 +23,7 @@ DEFAULT_BUDGET = "5%"
 DEFAULT_SECONDS = "10s"
 _MOST_DEPTH = 10
 _LEAST_SECONDS = 1.0
+_AS_ROOT = "start it as root: sudo ebpf-recipe investigate …; --replay needs no privilege"
 
 
 class Format(StrEnum):
@@ -202,7 +203,7 @@ def _begin(
     from runner.plan import check_privilege
     from runner.workflow.planning import make_plan
 
-    check_privilege()
+    check_privilege(_AS_ROOT)
     _check_target(asked)
     release = ask_bpftrace(bpftrace)()
     say(f"counting events for a moment, to keep within {asked.budget} of the processors")
@@ -246,7 +247,7 @@ def _resume(folder: CaseFolder, form: Format, destination: Destination) -> None:
         say("the case is complete: nothing is left to be run")
         _end(folder, done[0], form, destination)
         return
-    check_privilege()
+    check_privilege(_AS_ROOT)
     folder.check_ours()
     check_same_boot(plan, socket.gethostname(), kernel.boot_id())
     with folder.locked():
