@@ -1,6 +1,6 @@
 """Investigations of loads whose causes are known, and what each has to find: `python -m tests.laboratory.investigations`.
 
-`… FOLDER [SCENARIO…]` runs each with each bpftrace and writes the reports into the folder, and an index of them.
+`… FOLDER [SCENARIO…]` runs each (or these) with each bpftrace and writes the reports into the folder, and an index.
 """
 
 from __future__ import annotations
@@ -146,7 +146,12 @@ def main() -> int:
     folder, names = Path(sys.argv[1]), sys.argv[2:] or list(EXPECTED)
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     folder.mkdir(exist_ok=True)
-    rows = list(_rows(folder, names))
+    made = dict(_rows(folder, names))
+    index = folder / "README.md"
+    before = index.read_text().splitlines() if index.exists() else []
+    # Those of the others stay.
+    kept = [row for row in before if row.startswith("| [") and _scenario(row) not in names]
+    rows = sorted([*kept, *made], key=lambda row: list(EXPECTED).index(_scenario(row)))
     machine = f"Linux {os.uname().release}, {os.cpu_count()} processors"
     lines = [
         "# Investigations of loads whose causes are known",
@@ -156,10 +161,14 @@ def main() -> int:
         "",
         "| load | bpftrace | symptom | established, the first by rank first | it took | |",
         "|---|---|---|---|---|---|",
-        *(row for row, _ in rows),
+        *rows,
     ]
-    (folder / "README.md").write_text("\n".join(lines) + "\n")
-    return int(any(is_wrong for _, is_wrong in rows))
+    index.write_text("\n".join(lines) + "\n")
+    return int(any(made.values()))
+
+
+def _scenario(row: str) -> str:
+    return row.removeprefix("| [").partition("]")[0].replace(" ", "_")
 
 
 if __name__ == "__main__":
