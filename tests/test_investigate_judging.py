@@ -3,6 +3,7 @@
 import pytest
 
 from runner.recipe.hypotheses import hypotheses
+from runner.report.case import case_as_markdown
 from runner.workflow.conclude import conclude, detail_steps, leading
 from runner.workflow.judging import judged
 from tests.captures import capture, count, latency, table
@@ -339,3 +340,64 @@ def test_every_hypothesis_can_be_decided_by_something():
                 and any(each.hypothesis == cause.id for each in recipe.supports)
             ]
             assert speaks or cause.signs, (cause.id, symptom)
+
+
+def of_threads(step_, **nanoseconds):
+    rows = [
+        {"key": {"pid": 1, "comm": "nginx", "state": state}, "count": 9, "total": ns, "average": ns // 9}
+        for state, ns in nanoseconds.items()
+    ]
+    keys = (("pid", "integer"), ("comm", "comm"), ("state", "string"))
+    return {**step_, "recipe": "thread-time", "name": "scan-thread-time"}, capture(
+        table("time", "stats", rows, "ns", keys)
+    )
+
+
+@pytest.mark.parametrize(
+    ("nanoseconds", "says"),
+    [
+        ({"running": 3e9, "queued": 1e9}, ["suggests"]),
+        ({"running": 4e9, "queued": 1e9}, []),
+        # Of next to nothing even all of it says nothing.
+        ({"running": 1e7, "queued": 3e7, "event": 9e9}, []),
+    ],
+)
+def test_a_large_part_of_the_targets_time_speaks_for_its_cause_and_is_not_enough(nanoseconds, says):
+    taken = [of_threads(step(), **{state: int(ns) for state, ns in nanoseconds.items()})]
+    case = conclude(plan(hypothesis("wait", parts=["queued"])), taken, {}, is_complete=True)
+    (result,) = case["hypotheses"]
+    assert [each["says"] for each in result["evidence"]] == says
+    assert result["status"] in ("open", "not-measured")
+
+
+def test_what_is_enough_of_the_host_goes_before_what_is_likely():
+    causes = [hypothesis("a-likely"), hypothesis("b-seen")]
+    rules = [("a-likely", "suggests", "drops.total >= 1"), ("b-seen", "establishes", "drops.total >= 20")]
+    own = step(name="scan-own")
+    taken = [(step(*rules, scope="host"), drops(20)), (own, drops(1))]
+    assert [each["id"] for each in judged(plan(*causes), taken, None)] == ["b-seen", "a-likely"]
+
+
+def test_of_a_target_that_was_not_seen_the_case_says_so_first():
+    case = conclude(
+        plan(hypothesis("loss")), [(step(EXCLUDES), capture(count("drops", {})))], {}, is_complete=True
+    )
+    assert case["verdict"] == "not-measured"
+    assert case_as_markdown(case).split("\n\n")[1].startswith("Nothing of the target was seen")
+
+
+def test_the_files_of_a_limit_are_those_of_this_host():
+    quota = "/sys/fs/cgroup/cpu/web/cpu.cfs_quota_us"
+    made = throttled(7, cgroup="/web")
+    made["companions"][0]["source"] = "/sys/fs/cgroup/cpu/web/cpu.stat"
+    made["companions"].append({**companion("cpu_quota", 10, 10, cgroup="/web"), "source": quota})
+    remedy = {
+        "title": "More",
+        "commands": ["echo $unlimited > $quota"],
+        "revert": ["cat $throttled"],
+        "caution": None,
+    }
+    causes = [hypothesis("quota", signs=[sign("cpu-throttled")], remedies=[remedy])]
+    (found,) = conclude(plan(*causes), [(step(), made)], {}, is_complete=True)["remedies"]
+    assert found["commands"] == [f"echo -1 > {quota}"]
+    assert found["revert"] == ["cat /sys/fs/cgroup/cpu/web/cpu.stat"]

@@ -122,7 +122,9 @@ def investigate(
         return
     if resume:
         if case is None or symptom is not None or texts:
-            raise typer.BadParameter("--resume goes on with --case DIR: no symptom and no target")
+            raise typer.BadParameter(
+                "--resume goes on with a case: it needs --case DIR, no symptom and no target"
+            )
         _refuse_planned(context, "--resume")
         _resume(CaseFolder(case), form, Destination(output))
         return

@@ -10,7 +10,7 @@ from runner.recipe.model import Title
 from runner.recipe.model_base import Id, Strict, Text
 from runner.recipe.vocabulary import Layer, Symptom
 
-PLACES = ("target", "device", "cgroup")
+PLACES = ("target", "device", "cgroup", "quota", "throttled", "unlimited")
 """What texts leave open for the investigation to fill in, as `$device`; `$$` is a dollar sign."""
 
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Literal
 
 from runner.capture.percent import in_percent
 from runner.report.words import printable
+from runner.workflow.documents import NOBODY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from runner.workflow.documents import Account, Case, Evidence, HypothesisResult
+    from runner.workflow.documents import Account, Case, Cost, Evidence, HypothesisResult
 
 Kind = Literal["title", "heading", "text", "item", "under", "code"]
 Block = tuple[Kind, str]
@@ -104,6 +105,8 @@ def _raw_blocks(case: Case) -> Iterator[Block]:
     if established:
         told = "; ".join(f"{each['title'].lower()} ({each['id']})" for each in established)
         told = f"Established: {told}."
+    elif any(each["why"] == NOBODY for each in case["not_measured"]):
+        told = f"{NOBODY[0].upper()}{NOBODY[1:]}."
     else:
         told = _VERDICTS[case["verdict"]]
     yield "text", told + ("" if case["complete"] else " Not all that was planned was run.")
@@ -147,6 +150,7 @@ def _raw_blocks(case: Case) -> Iterator[Block]:
             yield "item", f"{missing['what']}: {missing['why']}"
     if case["remedies"]:
         yield "heading", "What may help: one change at a time, measured before and after"
+        yield "text", "Words in capitals are yours to fill in."
         for remedy in case["remedies"]:
             yield "item", f"{remedy['title']} ({remedy['hypothesis']})"
             for command in remedy["commands"]:
@@ -166,23 +170,39 @@ def _raw_blocks(case: Case) -> Iterator[Block]:
             (
                 f"The tracing took {in_percent(cost['measured_ratio'])} of all processors at most, of a "
                 f"budget of {cost['budget']}, starts of bpftrace not counted."
+                + (" That is more: what a run costs shows when it runs." if _is_over(cost) else "")
             ),
         )
+
+
+def _is_over(cost: Cost) -> bool:
+    return (
+        cost["measured_ratio"] is not None
+        and cost["measured_ratio"] > float(cost["budget"].rstrip("%")) / 100
+    )
 
 
 def _hypothesis(result: HypothesisResult) -> Iterator[Block]:
     yield "item", f"{result['rank']}. {result['title']} ({result['id']}, {result['layer']})"
     for each in result["evidence"]:
         if each["says"] in ("establishes", "suggests", "refutes"):
-            yield "under", f"{_source(each)} {each['says']} it: {each['text']}. {each['reason']}"
+            yield "under", f"{_source(each)} {_verb(result, each)}: {each['reason']} [{each['text']}]"
     if result["behind"]:
         yield "under", f"What is seen of it is, or some of it, that of {', '.join(result['behind'])}."
+
+
+def _verb(result: HypothesisResult, evidence: Evidence) -> str:
+    if evidence["says"] == "establishes":
+        # What the host has is not the target's before something of the target says so.
+        is_open = result["status"] != "established" and evidence["scope"] == "host"
+        return "shows it of the host, not of the target" if is_open else "shows it"
+    return "speaks for it" if evidence["says"] == "suggests" else "speaks against it"
 
 
 def _source(evidence: Evidence) -> str:
     of = "of the target" if evidence["scope"] == "target" else "of the host"
     if evidence["sign"] is not None:
-        return f"the kernel's own counters {of} ({evidence['sign']})"
+        return f"the kernel's own count {of} ({evidence['sign']})"
     return f"{evidence['recipe']} {of}"
 
 
@@ -197,7 +217,7 @@ def _account(account: Account) -> Iterator[Block]:
     yield (
         "text",
         (
-            f"In {window:.1f} s they were at work, or kept from it, for {low:.2f} s"
+            f"All threads added up, in {window:.1f} s they were at work, or kept from it, for {low:.2f} s"
             + (f" to {high:.2f} s (the more with waits that may be idleness)" if high - low >= 0.01 else "")
             + f"; idle for {account['idle_seconds']:.1f} s, and for {account['unexplained_seconds']:.1f} s "
             "nobody knows what for."

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from runner.capture.evidence import doubt_of, why_unfit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from runner.capture.document import Capture
     from runner.workflow.documents import Account, Part, PlannedStep
@@ -60,7 +60,24 @@ def account_of(step: PlannedStep, capture: Capture) -> Account | None:
     }
 
 
-def least_share(account: Account | None, parts: tuple[str, ...] | list[str]) -> float:
+WORTH_A_LOOK = 0.25
+"""A part of the time from this share on speaks for what it is a part of: it is not enough to show that it is
+what makes a tail, for the longest waits decide that."""
+
+LEAST_BUSY = 0.05
+"""And no sooner than the threads were at work, or kept from it, for such a share of the window."""
+
+
+def stands_out(account: Account | None, parts: Sequence[str]) -> float | None:
+    """Return the share of the busy time that some parts took at least, where that is worth a look."""
+    if account is None or not parts or account["window_seconds"] is None:
+        return None
+    share = least_share(account, parts)
+    is_busy = account["busy_seconds"][0] >= LEAST_BUSY * account["window_seconds"]
+    return share if is_busy and share >= WORTH_A_LOOK else None
+
+
+def least_share(account: Account | None, parts: Sequence[str]) -> float:
     """Return the share of the busy time that some parts took at least; 0 where that is not known."""
     if account is None:
         return 0.0

@@ -248,7 +248,7 @@ class CaseFolder:
             return orjson.loads(read_whole(path, _MOST_BYTES))
         except (FileNotFoundError, NotADirectoryError) as error:
             raise ValueRefused(
-                f"--case {self.path}: {missing}",
+                f"{self.path}: {missing}",
                 hint="`ebpf-recipe investigate SYMPTOM --case DIR` begins one",
             ) from error
         except OSError as error:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from runner.recipe.model_hypothesis import fill_in
 from runner.workflow.account import RECIPE, account_of
+from runner.workflow.documents import NOBODY
 from runner.workflow.findings import findings_of
-from runner.workflow.judging import NOBODY, has_support, is_target_seen, judged
+from runner.workflow.judging import has_support, is_target_seen, judged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,7 +63,7 @@ def conclude(
     established = [each for each in results if each["status"] == "established"]
     known = _known(plan, taken)
     texts = {each["id"]: each for each in plan["hypotheses"]}
-    is_measured = any(each["status"] != "not-measured" for each in results)
+    is_measured = is_target_seen(plan, taken) and any(each["status"] != "not-measured" for each in results)
     followed = {each["id"] for each in leading(plan, results)}
     return {
         "schema": "ebpf-recipe/case/v1",
@@ -162,12 +163,7 @@ def _known(plan: Plan, taken: Sequence[tuple[PlannedStep, Capture]]) -> dict[str
     Each as a shell has to be told it: whoever makes a control group chooses its name.
     """
     known = {"target": target_words(plan["target"])}
-    throttled = next(
-        (c["cgroup"] for _, capture in taken for c in capture["companions"] if "cgroup" in c and _rose(c)),
-        None,
-    )
-    if isinstance(throttled, str):
-        known["cgroup"] = shlex.quote(throttled)
+    known |= _limit(taken)
     for step, capture in taken:
         if step["recipe"] != "biolatency":
             continue
@@ -176,6 +172,32 @@ def _known(plan: Plan, taken: Sequence[tuple[PlannedStep, Capture]]) -> dict[str
         if slowest is not None and isinstance(slowest["key"].get("device"), str):
             known["device"] = shlex.quote(slowest["key"]["device"])
     return known
+
+
+def _limit(taken: Sequence[tuple[PlannedStep, Capture]]) -> dict[str, str]:
+    """Return the control group that its limit held back, its files on this host, and how to lift it."""
+    for _, capture in taken:
+        for each in capture["companions"]:
+            group = each.get("cgroup")
+            if not _rose(each) or not isinstance(group, str):
+                continue
+            quota = next(
+                (
+                    other["source"]
+                    for other in capture["companions"]
+                    if other["name"] == "cpu_quota" and other.get("cgroup") == group
+                ),
+                None,
+            )
+            known = {"cgroup": shlex.quote(group), "throttled": shlex.quote(each["source"])}
+            if quota is not None:
+                # cpu.max of cgroup v2, cpu.cfs_quota_us of v1.
+                known |= {
+                    "quota": shlex.quote(quota),
+                    "unlimited": "max" if quota.endswith("cpu.max") else "-1",
+                }
+            return known
+    return {}
 
 
 def _rose(companion: Any) -> bool:

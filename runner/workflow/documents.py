@@ -18,6 +18,13 @@ Stage = Literal["scan", "detail"]
 Company = Literal["any", "attached", "none"]
 
 
+NOBODY = (
+    "nothing of the target was seen: it is not there, it slept all the time, "
+    "or it does nothing that these recipes see"
+)
+"""Why of a target of which nothing was seen nothing is refuted."""
+
+
 class Rule(TypedDict):
     """Declared evidence, as the recipe had it, with the objective's numbers in its conditions."""
 

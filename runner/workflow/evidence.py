@@ -136,9 +136,16 @@ def _shown(result: ConditionResult) -> str:
         return f"{subject}: {result['reason']}"
     lower, upper, unit = found["lower"], found["upper"], found["unit"]
     if lower == upper and lower is not None:
-        shown = number(lower, unit)
+        shown = _number(lower, unit)
     else:
-        low = "?" if lower is None else number(lower, unit)
-        high = "?" if upper is None else number(upper, unit)
+        low = "?" if lower is None else _number(lower, unit)
+        high = "?" if upper is None else _number(upper, unit)
         shown = f"between {low} and {high}"
     return f"{subject}: {shown}"
+
+
+def _number(value: float, unit: str) -> str:
+    """Return a number as people read it: whole with all of its digits, a time in the unit that suits."""
+    plain, _, per = unit.partition("/")
+    whole = round(value) if value == round(value) or abs(value) >= 1000 else value
+    return number(whole, plain) + (f"/{per}" if per else "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from runner.capture.amounts import quantity
+from runner.capture.condition import parse_condition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,13 +22,22 @@ _FRAMES = 4
 
 
 def findings_of(step: PlannedStep, capture: Capture) -> list[Finding]:
-    """Return what stands out in a capture: of its first table, and of its events by what they name."""
+    """Return what stands out in a capture: of the table that its conditions name, and of its events."""
     found = [_of_events(step, capture), _of_table(step, capture)]
     return [each for each in found if each is not None and each["rows"]]
 
 
 def _of_table(step: PlannedStep, capture: Capture) -> Finding | None:
-    table = next((each for each in capture["tables"] if each["keys"] and "total_of" not in each), None)
+    keyed = [each for each in capture["tables"] if each["keys"] and "total_of" not in each]
+    named = [
+        parse_condition(text, what="condition").subject.table
+        for rule in step["rules"]
+        if rule["says"] != "refutes"
+        for text in rule["when"]
+    ]
+    # What a condition is about before the first of all, and what has rows before what has none.
+    ordered = sorted(keyed, key=lambda each: (not each["rows"], each["name"] not in named))
+    table = next(iter(ordered), None)
     if table is None:
         return None
     stats = _stats_beside(capture, table)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from runner.capture.evidence import why_unfit
+from runner.capture.percent import in_percent
 from runner.capture.signs import RULES, absent_signs, signs_of
-from runner.workflow.account import least_share
+from runner.workflow.account import RECIPE, least_share, stands_out
+from runner.workflow.documents import NOBODY
 from runner.workflow.evidence import evidence_of
 
 if TYPE_CHECKING:
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
         Status,
     )
 
-NOBODY = "nothing of the target was seen: it is not there, or it slept all the time"
-
 _ORDER: Mapping[Status, int] = {"established": 0, "open": 1, "not-measured": 2, "refuted": 3}
 
 
@@ -45,6 +45,7 @@ def judged(
             if hypothesis in evidence:
                 evidence[hypothesis].append(one if is_seen else _of_nobody(one))
     for each in plan["hypotheses"]:
+        evidence[each["id"]] += _parts(each, account)
         evidence[each["id"]] += _signs(each, taken, has_target=bool(plan["target"]), is_seen=is_seen)
     results = [_result(each, evidence[each["id"]], plan) for each in plan["hypotheses"]]
     parts = {each["id"]: each["parts"] for each in plan["hypotheses"]}
@@ -83,6 +84,27 @@ def _causes_first(
         if result not in ordered:
             ordered.append(result)
     return ordered
+
+
+def _parts(hypothesis: PlannedHypothesis, account: Account | None) -> list[Evidence]:
+    """Return that the parts of the target's time that are its own are worth a look."""
+    share = stands_out(account, hypothesis["parts"])
+    if share is None or account is None:
+        return []
+    return [
+        {
+            "capture": account["capture"],
+            "recipe": RECIPE,
+            "sign": None,
+            "scope": "target",
+            "says": "suggests",
+            "conditions": [],
+            "text": f"{' and '.join(hypothesis['parts'])}: {in_percent(share)} of that time at least",
+            "reason": "A quarter or more of the time in which its threads worked or were kept from it is "
+            "worth a look; whether it makes a tail, the longest waits say.",
+            "strength": share,
+        }
+    ]
 
 
 def is_target_seen(plan: Plan, taken: Sequence[tuple[PlannedStep, Capture]]) -> bool:
@@ -125,9 +147,11 @@ def has_support(result: HypothesisResult) -> bool:
 
 
 def _strength(result: HypothesisResult) -> float:
-    """Return how strong its strongest evidence is; that of the target goes before that of the host."""
+    """Return how strong its strongest evidence is: what is enough first, the target's before the host's."""
     found = [
-        (each["strength"] or 1.0) * (1.0 if each["scope"] == "host" else 1e6)
+        (each["strength"] or 1.0)
+        * (1.0 if each["scope"] == "host" else 1e6)
+        * (1e12 if each["says"] == "establishes" else 1.0)
         for each in result["evidence"]
         if each["says"] in ("establishes", "suggests")
     ]
@@ -210,7 +234,7 @@ def _result(hypothesis: PlannedHypothesis, evidence: list[Evidence], plan: Plan)
     status, why = _status(evidence, has_target=bool(plan["target"]))
     if not evidence and hypothesis["signs"]:
         names = ", ".join(sign["sign"] for sign in hypothesis["signs"])
-        why = f"the host's own counters of it could not be read ({names})"
+        why = f"the kernel has no counters of it for what was asked for ({names})"
     return {
         "id": hypothesis["id"],
         "title": hypothesis["title"],
