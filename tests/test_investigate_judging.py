@@ -272,6 +272,20 @@ def test_a_cause_goes_before_what_it_shows_as():
     assert [each["behind"] for each in results] == [[], ["quota"], []]
 
 
+def test_the_cause_of_a_cause_goes_before_both():
+    causes = [
+        hypothesis("calls"), hypothesis("wait", shows_as=["calls"]), hypothesis("disk", shows_as=["wait", "calls"])
+    ]  # fmt: skip
+    rules = [
+        ("calls", "establishes", "drops.total >= 1"),
+        ("wait", "establishes", "drops.total >= 5"),
+        ("disk", "establishes", "drops.total >= 20"),
+    ]
+    results = judged(plan(*causes), [(step(*rules), drops(20))], None)
+    assert [each["id"] for each in results] == ["disk", "wait", "calls"]
+    assert [each["behind"] for each in results] == [[], ["disk"], ["wait", "disk"]]
+
+
 def test_details_are_those_of_what_leads_and_no_others():
     causes = [hypothesis("loss", details=["one", "two"]), hypothesis("calm", details=["three"])]
     details = [step(name=f"detail-{each}", recipe=each, stage="detail") for each in ("one", "two", "three")]

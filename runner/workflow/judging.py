@@ -69,7 +69,12 @@ def _causes_first(
 ) -> list[HypothesisResult]:
     """Put what is established before that as which it shows, and say so there."""
     ordered: list[HypothesisResult] = []
-    for result in results:
+    placed: set[str] = set()
+
+    def place(result: HypothesisResult) -> None:
+        if result["id"] in placed:
+            return
+        placed.add(result["id"])
         causes = [
             each
             for each in results
@@ -80,9 +85,12 @@ def _causes_first(
         ]
         result["behind"] = [each["id"] for each in causes]
         if result["status"] == "established":
-            ordered += [each for each in causes if each not in ordered]
-        if result not in ordered:
-            ordered.append(result)
+            for each in causes:
+                place(each)
+        ordered.append(result)
+
+    for result in results:
+        place(result)
     return ordered
 
 
