@@ -206,6 +206,7 @@ PARAMETERS = [
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        ((), "such as --service 'nginx*'"),
         ((), "the runbook needs --service NAME"),
         (("--service", "x" * 20), "the kernel keeps 15 bytes of a name"),
         (("--service", "x", "--port", "http"), "not a whole number"),
@@ -366,6 +367,46 @@ def test_other_parameters_are_another_run(runbook):
     done, _ = runbook(*steps, parameters=PARAMETERS, words=("--service", "y", "--from", "two"))
     assert done.returncode == 3
     assert "--service is y now, and was x in the earlier run" in done.stderr
+
+
+NEEDS = (
+    shell("one", "true"),
+    shell("two", "test $T = new", environment={"T": "{{ parameters.token }}"}),
+    shell("three", "true"),
+)
+
+
+@pytest.mark.parametrize("words", [(), ("--dry-run",)])
+def test_a_secret_that_a_step_needs_is_asked_for_before_the_first(runbook, tmp_path, words):
+    done, _ = runbook(*NEEDS, parameters=PARAMETERS, words=("--service", "x", *words))
+    assert done.returncode == 3
+    assert "own.yaml:21:5: needs --token or $TOKEN: A secret." in done.stderr
+    assert not (tmp_path / "work").exists()
+
+
+def test_a_secret_is_given_anew_to_go_on(runbook):
+    words = ("--service", "x")
+    done, _ = runbook(*NEEDS, parameters=PARAMETERS, words=words, env={"TOKEN": "old"})
+    assert done.returncode == 7
+    done, _ = runbook(*NEEDS, parameters=PARAMETERS, words=("--from", "two"))
+    assert (done.returncode, "needs --token or $TOKEN" in done.stderr) == (3, True)
+    done, _ = runbook(*NEEDS, parameters=PARAMETERS, words=("--from", "two"), env={"TOKEN": "new"})
+    assert done.returncode == 0, done.stderr
+    # What comes behind it needs none, though the run before had one.
+    done, _ = runbook(*NEEDS, parameters=PARAMETERS, words=("--from", "three"))
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_no_step_needs_is_not_asked_for(runbook):
+    region = {"name": "region", "type": "comm", "environment": "REGION", "description": "A region."}
+    done, document = runbook(
+        {**RETRANSMITS, "with": {"comm": "{{ parameters.region }}"}, "when": "1 == 2"},
+        shell("a", "echo {{ parameters.region }}", when="parameters.region != none"),
+        shell("b", "echo {{ parameters.region or 'none' }} {{ parameters.region|default('all', true) }}"),
+        parameters=[region],
+    )
+    assert done.returncode == 0, done.stderr
+    assert step(document, "b")["outputs"]["stdout"] == "none all"
 
 
 def test_junit_has_every_step(runbook, tmp_path):

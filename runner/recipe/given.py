@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from runner.errors import ValueRefused
@@ -43,6 +44,6 @@ def parse_given(
         if is_whole and parameter.required and not values.get(parameter.name):
             raise ValueRefused(
                 f"{recipe.id} needs --{parameter.name} {parameter.kind.metavar}: {parameter.description}",
-                hint=f"such as --{parameter.name} {EXAMPLES[parameter.type]}",
+                hint=f"such as --{parameter.name} {shlex.quote(EXAMPLES[parameter.type])}",
             )
     return values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +85,7 @@ def _given(
         raise ValueRefused(f"--{parameter.name} takes one value, {len(texts)} were given")
     if parameter.required and not texts:
         example = EXAMPLES.get(parameter.type, parameter.kind.metavar)
-        hint = f"such as --{parameter.name} {example}"
+        hint = f"such as --{parameter.name} {shlex.quote(example)}"
         raise ValueRefused(
             f"the runbook needs --{parameter.name} {parameter.kind.metavar}: {parameter.description}",
             hint=f"set {variable} in the environment" if parameter.secret and variable else hint,

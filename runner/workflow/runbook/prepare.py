@@ -21,6 +21,7 @@ from runner.workflow.runbook.model import (
     places_of_steps,
     walk,
 )
+from runner.workflow.runbook.needed import parameters_needed
 from runner.workflow.runbook.perform_run import words_of_run
 from runner.workflow.runbook.template import Expression, Template
 from runner.workflow.runbook.texts import texts_of
@@ -45,7 +46,7 @@ class Prepared:
 
         :raises ValueRefused: With every one that is wrong, a line each.
         """
-        wrong = []
+        wrong = list(self._missing(steps))
         for step, place in walk(self.loaded.runbook.steps):
             if isinstance(step, RunStep) and _is_in(step, steps) and _is_known(step):
                 try:
@@ -55,6 +56,27 @@ class Prepared:
                     wrong.append(f"{self.loaded.path}:{line}:{column}: {step.name}: {said(error)}")
         if wrong:
             raise ValueRefused(self.given.mask("\n".join(wrong)))
+
+    def _missing(self, steps: Sequence[AnyStep]) -> Iterator[str]:
+        """Return what steps need from the environment and nobody gave, a line for each parameter."""
+        places = dict(reversed([*self._needed(steps)]))
+        for parameter in self.loaded.runbook.parameters:
+            is_from_outside = parameter.secret or parameter.environment is not None
+            is_given = self.given.values[parameter.word] not in (None, [])
+            if not is_from_outside or is_given or parameter.word not in places:
+                continue
+            line, column = self.loaded.file.place(places[parameter.word])
+            variable = f" or ${parameter.environment}" if parameter.environment is not None else ""
+            yield (
+                f"{self.loaded.path}:{line}:{column}: needs --{parameter.name}{variable}: "
+                f"{parameter.description}"
+            )
+
+    def _needed(self, steps: Sequence[AnyStep]) -> Iterator[tuple[str, tuple[str | int, ...]]]:
+        for number, step in enumerate(self.loaded.runbook.steps):
+            if step in steps:
+                for word, (_, _, *place) in parameters_needed([step], self._context()):
+                    yield word, ("steps", number, *place)
 
     def check_questions(self, steps: Sequence[AnyStep], *, takes_defaults: bool, has_operator: bool) -> None:
         """Refuse, before anything is done, what would wait for an answer that cannot come.

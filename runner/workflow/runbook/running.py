@@ -183,8 +183,11 @@ def _earlier(
         raise ValueRefused(
             f"the earlier run is one of {earlier['runbook']['id']}, not of {loaded.runbook.id}"
         )
-    for name, value in given.shown.items():
-        before = earlier["parameters"].get(name)
+    # Of secrets, and of what the runbook did not have then, there is nothing to compare with.
+    comparable = [each.name for each in loaded.runbook.parameters if not each.secret]
+    for name in comparable:
+        value = given.shown[name]
+        before = earlier["parameters"].get(name, value)
         if before != value:
             raise ValueRefused(
                 f"--{name} is {value} now, and was {before} in the earlier run",

@@ -47,6 +47,7 @@ class Template:
     """A text with values in it.
 
     :ivar references: What the values name.
+    :ivar said: Those that are values by themselves, or through filters: one that was not given is an error.
     :ivar pieces: Its parts in order: text, or None where a value stands.
     """
 
@@ -69,6 +70,7 @@ class Template:
         parts = [part for output in tree.body for part in output.nodes]  # type: ignore[attr-defined]
         self.pieces = [part.data if isinstance(part, nodes.TemplateData) else None for part in parts]
         self.references = tuple(each for part in parts for each in references(part))
+        self.said = tuple(each for part in parts for each in _said(part))
         self._single = _expression_of(environment, parts[0]) if self.pieces == [None] else None
 
     def render(self, context: Mapping[str, Any]) -> str:
@@ -136,6 +138,14 @@ def references(node: nodes.Node) -> Iterator[Reference]:
         return
     for child in node.iter_child_nodes():
         yield from references(child)
+
+
+def _said(node: nodes.Node) -> Iterator[Reference]:
+    """Return what a value is, where it is nothing but what was named; `default` needs none."""
+    while isinstance(node, nodes.Filter) and node.node is not None and node.name not in ("default", "d"):
+        node = node.node
+    if isinstance(node, nodes.Getattr | nodes.Getitem):
+        yield from references(node)
 
 
 class _Environment(SandboxedEnvironment):
