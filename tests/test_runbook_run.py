@@ -108,6 +108,38 @@ def test_a_step_that_fails_stops_it_with_its_own_code(runbook, steps, code, reas
     assert document["next"] in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("condition", "holds"),
+    [
+        ('steps.go.answer == "drain"', False),
+        ('steps.go.answer != "drain"', False),
+        ('steps.go.answer in ["drain"]', False),
+        ("steps.go.answer|length > 2", False),
+        ('steps.go.answer == "drain" or steps.first.exit_code == 0', True),
+        ('steps.go.outcome == "skipped"', True),
+        ('not (steps.go.answer == "drain")', True),
+    ],
+)
+def test_a_comparison_with_an_output_of_a_skipped_step_is_not_so(runbook, condition, holds):
+    done, document = runbook(
+        shell("first", "true"),
+        {"name": "go", "ask": "Drain it?", "answer": ["drain", "leave"], "default": "leave", "when": "1 == 2"},
+        shell("drain", "true", when=condition),
+        {"name": "again", "repeat": {"steps": [shell("a", "true")], "until": condition, "at-most": 1}},
+        words=("--yes",),
+    )  # fmt: skip
+    assert done.returncode == (0 if holds else 1), done.stderr
+    assert step(document, "drain")["outcome"] == ("passed" if holds else "skipped")
+    assert step(document, "drain")["reason"] == (None if holds else f"not so: {condition} (go skipped)")
+    done, again = runbook(
+        shell("first", "true"),
+        {"name": "go", "ask": "Drain it?", "answer": ["drain", "leave"], "default": "leave", "when": "1 == 2"},
+        shell("drain", "true", when=condition),
+        words=("--yes", "--from", "drain"),
+    )  # fmt: skip
+    assert (done.returncode, step(again, "drain")["outcome"]) == (0, step(document, "drain")["outcome"])
+
+
 def test_what_follows_a_failure(runbook):
     done, document = runbook(
         shell("ignored", "exit 1", **{"on-failure": "ignore"}),

@@ -14,8 +14,8 @@ from runner.workflow.runbook.values import Measured, Values
 
 def context(**parameters):
     return {
-        "parameters": Values(parameters, lambda name: f"there is no parameter {name}"),
-        "steps": Values({}, lambda name: f"the step {name} has not been run"),
+        "parameters": Values(parameters, lambda name: ValueRefused(f"there is no parameter {name}")),
+        "steps": Values({}, lambda name: ValueRefused(f"the step {name} has not been run")),
     }
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runner.workflow.runbook.values import Measured, Values
+from runner.errors import ValueRefused
+from runner.workflow.runbook.values import Measured, OutputOfSkipped, Values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,23 +25,27 @@ def context_of(loaded: LoadedRunbook, given: Given, outputs: Outputs, work: Path
     """
     steps = {name.replace("-", "_"): _outputs(name, values, work) for name, values in outputs.items()}
     return {
-        "parameters": Values(given.values, lambda name: f"there is no parameter {name}"),
-        "steps": Values(steps, lambda name: f"the step {name.replace('_', '-')} has not been run"),
-        "runbook": Values({"directory": str(loaded.path.absolute().parent)}, lambda name: f"no {name}"),
+        "parameters": Values(given.values, lambda name: ValueRefused(f"there is no parameter {name}")),
+        "steps": Values(
+            steps, lambda name: ValueRefused(f"the step {name.replace('_', '-')} has not been run")
+        ),
+        "runbook": Values(
+            {"directory": str(loaded.path.absolute().parent)}, lambda name: ValueRefused(f"no {name}")
+        ),
     }
 
 
 def _outputs(name: str, values: Mapping[str, Any], work: Path | None) -> Values:
-    def missing(output: str) -> str:
-        return f"steps.{name.replace('-', '_')}.{output} has no value: {name} {_how(values)}"
+    outcome = values.get("outcome")
+
+    def missing(output: str) -> ValueRefused:
+        what = f"steps.{name.replace('-', '_')}.{output} has no value: {name}"
+        if outcome == "skipped":
+            return OutputOfSkipped(f"{what} was skipped")
+        return ValueRefused(f"{what} has {outcome}")
 
     made = {key: _value(key, value, work) for key, value in values.items()}
     return Values(made, missing)
-
-
-def _how(values: Mapping[str, Any]) -> str:
-    outcome = values.get("outcome")
-    return f"was {outcome}" if outcome == "skipped" else f"has {outcome}"
 
 
 def _value(name: str, value: Any, work: Path | None) -> Any:

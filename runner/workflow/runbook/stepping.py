@@ -79,13 +79,13 @@ class Stepping:
         self._check_signals()
         started = now()
         try:
-            is_left_out = step.when is not None and not Expression(step.when).holds(self._scene.context())
+            why_not = self._why_not(step)
         except EbpfRecipeError as error:
             self._begin(step)
             result = Result(error.exit_code, said(error))
         else:
-            if is_left_out:
-                self._skip(step, within, f"not so: {step.when}")
+            if why_not is not None:
+                self._skip(step, within, why_not)
                 return
             self._begin(step)
             result = self._performed(step)
@@ -99,6 +99,19 @@ class Stepping:
             self._failed(step, result)
         elif isinstance(step.on_failure, OnFailure):
             self._leave_out(step.on_failure.steps, step.name, f"{step.name} did not fail")
+
+    def _why_not(self, step: AnyStep) -> str | None:
+        """Return why a step is skipped; None where it is run.
+
+        :raises ValueRefused: Its condition is neither true nor false, or a value is not there.
+        """
+        if step.when is None:
+            return None
+        when, context = Expression(step.when), self._scene.context()
+        if when.holds(context):
+            return None
+        skipped = when.skipped(context)
+        return f"not so: {step.when}" + (f" ({', '.join(skipped)} skipped)" if skipped else "")
 
     def _begin(self, step: AnyStep) -> None:
         round_ = f", round {self._round}" if self._round is not None else ""

@@ -15,7 +15,7 @@ from jinja2.parser import Parser
 from jinja2.sandbox import SandboxedEnvironment
 
 from runner.errors import ValueRefused
-from runner.workflow.runbook.values import Measured
+from runner.workflow.runbook.values import Measured, OutputOfSkipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -101,25 +101,53 @@ class Expression:
         """
         self.text = text
         try:
-            self._evaluate = _PLAIN.compile_expression(text, undefined_to_none=False)
-            self.references = tuple(references(Parser(_PLAIN, text, state="variable").parse_expression()))
+            self.references = tuple(references(_parsed(text)))
+            _PLAIN.compile_expression(text)
         except TemplateSyntaxError as error:
             raise NotATemplate(str(error.message)) from error
         except RecursionError as error:
             raise NotATemplate("it is nested too deep") from error
 
+    def skipped(self, context: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the steps that were skipped and have no such output as it compares with."""
+        found = [each.step for each in self.references if _is_of_skipped(each, context)]
+        return tuple(dict.fromkeys(step for step in found if step is not None))
+
     def holds(self, context: Mapping[str, Any]) -> bool:
-        """Return whether it is true.
+        """Return whether it is true; a comparison with an output of a step that was skipped is not.
 
         :raises ValueRefused: It is neither true nor false, or a value is not there.
         """
-        found = _evaluated(lambda: _defined(self._evaluate(context)), self.text)
+        expression = _parsed(self.text)
+        for comparison in nodes.Tuple([expression], "load").find_all(nodes.Compare):
+            if any(_is_of_skipped(each, context) for each in references(comparison)):
+                comparison.expr, comparison.ops = nodes.Const(False), []
+        evaluate = _expression_of(_PLAIN, expression)
+        found = _evaluated(lambda: _defined(evaluate(context)), self.text)
         if not isinstance(found, bool):
             raise ValueRefused(
                 f"`{self.text}` is neither true nor false but {found!r}",
                 hint='compare it with something: … == "yes"',
             )
         return found
+
+
+def _parsed(text: str) -> nodes.Expr:
+    return Parser(_PLAIN, text, state="variable").parse_expression()
+
+
+def _is_of_skipped(reference: Reference, context: Mapping[str, Any]) -> bool:
+    """Whether it names an output of a step that was skipped."""
+    if reference.step is None or len(reference.path) < 3:
+        return False
+    try:
+        getattr(getattr(context["steps"], reference.path[1]), reference.path[2])
+    except OutputOfSkipped:
+        return True
+    except (ValueRefused, AttributeError):
+        # Whoever evaluates it says so.
+        return False
+    return False
 
 
 def references(node: nodes.Node) -> Iterator[Reference]:

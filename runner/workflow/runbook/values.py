@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
+class OutputOfSkipped(ValueRefused):
+    """An output was asked for of a step that was skipped."""
+
+
 @dataclass(frozen=True, slots=True)
 class Measured:
     """A statistic of a capture: two bounds, equal where it is exact; None where one is open."""
@@ -39,12 +43,12 @@ class Measured:
 class Values:
     """Values by name, as templates ask for them: `steps.check.verdict`.
 
-    :param missing: Says of a name why it has no value.
+    :param missing: Returns what is raised for a name that has no value.
     """
 
     __slots__ = ("_missing", "_values")
 
-    def __init__(self, values: Mapping[str, Any], missing: Callable[[str], str]) -> None:
+    def __init__(self, values: Mapping[str, Any], missing: Callable[[str], ValueRefused]) -> None:
         self._values = values
         self._missing = missing
 
@@ -53,5 +57,5 @@ class Values:
             raise AttributeError(name)
         name = name.replace("-", "_")
         if name not in self._values:
-            raise ValueRefused(self._missing(name))
+            raise self._missing(name)
         return self._values[name]
