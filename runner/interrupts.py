@@ -25,6 +25,7 @@ class Interrupts:
         """Watch nothing yet; the context does."""
         self._wake: Callable[[str], None] | None = None
         self._early: list[str] = []
+        self._when = ""
         self._previous: dict[signal.Signals, Any] = {}
         self.first: str | None = None
         """The first signal that came."""
@@ -49,11 +50,14 @@ class Interrupts:
         while self._early:
             wake(self._early.pop(0))
 
-    def raise_from_now_on(self) -> None:
+    def raise_from_now_on(self, when: str = "while the result was being written") -> None:
         """Raise the first signal that comes from now on; those after it are ignored, as are those before.
 
         What catches the exception has the time to put away what it holds.
+
+        :param when: What the message says of the moment.
         """
+        self._when = when
         self._early.clear()
         self._wake = self._raise
 
@@ -64,7 +68,7 @@ class Interrupts:
     def _raise(self, reason: str) -> None:
         self._wake = self._ignore
         kind = Terminated if reason == "SIGTERM" else Interrupted
-        raise kind(f"{reason} while the result was being written")
+        raise kind(f"{reason} {self._when}")
 
     def _ignore(self, reason: str) -> None:
         pass

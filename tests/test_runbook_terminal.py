@@ -144,6 +144,10 @@ def test_the_operator_gives_up(written, tmp_path, key, code, said):
     child.expect(pexpect.EOF)
     child.wait()
     assert child.exitstatus == code
+    transcript = (tmp_path / "work" / "transcript.txt").read_text()
+    why = "SIGINT interrupted the question" if code == 130 else "the terminal is at its end"
+    assert f"go: failed: {why}" in transcript
+    assert "result was being written" not in transcript
 
 
 TRAPS = "trap 'echo cleaned up; exit 5' INT TERM; echo ready; while :; do sleep 0.05; done"

@@ -159,7 +159,7 @@ class Stepping:
             answer = default or ""
             scene.console.say(f"  {scene.given.mask(question)} {answer} (--yes)")
         else:
-            scene.signals.raise_from_now_on()
+            scene.signals.raise_from_now_on("interrupted the question")
             try:
                 answer = scene.console.ask(scene.given.mask(question), step.choices(), default)
             finally:
