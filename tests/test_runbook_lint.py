@@ -19,6 +19,9 @@ title: A service and its disk
 description: Looks at a service and its disk.
 parameters:
   - {name: comm, type: comm, description: The service.}
+  - {name: slow, type: duration, description: A long wait.}
+  - {name: most, type: integer, default: "1", description: Percent of waits.}
+  - {name: limit, description: Any amount.}
   - {name: token, description: For the program., secret: true, environment: TOKEN}
 steps:
   - name: waits
@@ -66,15 +69,15 @@ CASES = [
     ("model", "name: comm, type", "name: work, type", "name: work", "--work is an option of the command itself"),
     ("model", "secret: true,", "secret: true, default: x,", "{name: token", "a secret has no default"),
     ("id-file-name", "id: good", "id: better", "id: better", "id is 'better', the file is called 'good'"),
-    ("runbook-name", "{name: look,", "{name: probe,", 'name: probe, shell: "test', "the step probe stands twice, first in line 19"),
+    ("runbook-name", "{name: look,", "{name: probe,", 'name: probe, shell: "test', "the step probe stands twice, first in line 22"),
     ("runbook-template", "echo short", "\"echo '{{ parameters.comm }}'\"", "shell:", "inside quotation marks"),
     ("runbook-template", "echo short", "'{% for a in b %}{% endfor %}'", "shell: '{%", "no statements"),
     ("runbook-template", 'verdict == "fail"', "verdict ==", "when:", "unexpected"),
     ("runbook-reference", "steps.waits.p99", "steps.wait.p99", 'shell: "test', "there is no step wait: did you mean waits?"),
     ("runbook-reference", "steps.waits.p99", "steps.waits.p98", 'shell: "test', "has the outputs outcome, capture, grade, ended_by, exit_code, p99: did you mean p99?"),
     ("runbook-reference", "steps.waits.p99.upper", "steps.waits.p99.top", 'shell: "test', "what was measured has lower, upper, unit"),
-    ("runbook-reference", "steps.waits.p99.upper", "steps.tell.stdout", 'shell: "test', "the step tell (line 32) has not ended by then"),
-    ("runbook-reference", "steps.waits.p99.upper", "steps.healthy.rounds", 'shell: "test', "the step healthy (line 26) has not ended by then"),
+    ("runbook-reference", "steps.waits.p99.upper", "steps.tell.stdout", 'shell: "test', "the step tell (line 35) has not ended by then"),
+    ("runbook-reference", "steps.waits.p99.upper", "steps.healthy.rounds", 'shell: "test', "the step healthy (line 29) has not ended by then"),
     ("runbook-reference", "steps.short.verdict", "steps.restart.exit_code", "when:", "a step does not know its own outcome"),
     ("runbook-reference", "steps.waits.p99.upper", "steps.waits", 'shell: "test', "say which output"),
     ("runbook-reference", 'parameters.comm }}"]', 'parameters.com }}"]', '"{{ parameters.com ', "there is no such parameter: did you mean comm?"),
@@ -88,6 +91,9 @@ CASES = [
     ("runbook-recipe", "with: {comm:", "with: {above: soon, comm:", "above: soon", "not a duration with its unit"),
     ("runbook-recipe", 'run: runqlat\n    with: {comm: "{{ parameters.comm }}"}', "run: function-calls", "run: function-calls", "function-calls needs function"),
     ("runbook-gate", "latency.above(5ms)", "latencies.above(5ms)", "gate:", "there is no table 'latencies': did you mean latency?"),
+    ("runbook-gate", "latency.above(5ms)", "latensy.above({{ parameters.slow }})", "gate:", "there is no table 'latensy': did you mean latency?"),
+    ("runbook-gate", "latency.above(5ms) <= 1%", "latency.above(5ms) <= {{ parameters.most }}us", "gate:", "us"),
+    ("runbook-gate", "{p99: latency.p99}", '{p99: latency.p99, slow: "latensy.above({{ parameters.slow }})"}', "slow:", "did you mean latency?"),
     ("runbook-gate", "latency.p99}", "latency.total}", "p99: latency.total", "latency is a histogram and has no total"),
     ("runbook-gate", "latency.above(5ms) <= 1%", "latency.p99 not worse by 10%", "gate:", "compares two sets of captures"),
     ("runbook-gate", "with: {comm:", "with: {above: 7ms, comm:", "run: runqlat", "do not go together"),
@@ -110,6 +116,22 @@ def test_the_good_one_has_nothing(good):
     schema = json.loads(ebpf_recipe("schema", "runbook").stdout)
     Draft202012Validator.check_schema(schema)
     Draft202012Validator(schema).validate(yaml.safe_load(GOOD))
+
+
+@pytest.mark.parametrize(
+    "gate",
+    [
+        # Nobody knows what will be given, and two thresholds may be given as one.
+        '"{{ parameters.limit }}"',
+        "latency.p99 <= {{ parameters.limit }}",
+        '["latency.above({{ parameters.slow }}) <= {{ parameters.most }}%", latency.above(5ms) <= 1%]',
+        "latency.p99.{{ parameters.limit }} <= 5ms",
+        "latency.above({{ parameters.slow }}) <= {{ steps.waits.p99.upper }}%",
+    ],
+)
+def test_what_hangs_on_what_is_given_is_left_to_the_run(good, gate):
+    good.write_text(GOOD.replace("latency.above(5ms) <= 1%", gate, 1))
+    assert lint_runbook(good) == ()
 
 
 @pytest.mark.parametrize(("rule", "old", "new", "place", "text"), CASES, ids=BY_EACH)
@@ -164,7 +186,7 @@ def test_a_directory_may_hold_runbooks_alone_or_with_recipes(good, tmp_path):
     own.mkdir(parents=True)
     (own / "mine.yaml").write_text(GOOD.replace("id: good", "id: mine"))
     done = ebpf_recipe("lint", str(tmp_path))
-    assert "good.yaml:10:5: error: there is no recipe" in done.stdout
+    assert "good.yaml:13:5: error: there is no recipe" in done.stdout
     assert "2 files: 1 error" in done.stderr
     assert "mine " in ebpf_recipe("runbook", "--recipes", str(tmp_path / "own"), "--list").stdout
     recipe = Path(__file__).parents[1] / "recipes" / "net" / "tcp-retrans.yaml"

@@ -281,6 +281,19 @@ def test_gates_set_the_threshold_of_the_run_they_are_on(runbook):
     assert "$ ebpf-recipe run runqlat --above=7ms" in done.stdout
 
 
+def test_a_wrong_value_is_named_at_the_gate_that_has_it(runbook):
+    done, _ = runbook(
+        {"name": "waits", "run": "runqlat"},
+        {"name": "short", "gate": "latency.p99 <= {{ parameters.limit }}", "of": "waits"},
+        parameters=[{"name": "limit", "required": True, "description": "Limit."}],
+        words=("--dry-run", "--limit", "7parsecs"),
+        form="table",
+    )
+    assert done.returncode == 3
+    assert "own.yaml:11:3: short: " in done.stderr
+    assert done.stderr.count("column 16") == 1
+
+
 def test_a_dry_run_does_nothing_and_says_all(runbook, tmp_path):
     done, _ = runbook(
         shell("a", f"touch {tmp_path}/run", description="Makes a file."),

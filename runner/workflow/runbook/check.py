@@ -17,6 +17,7 @@ from runner.workflow.runbook.model import (
     places_of_steps,
     walk,
 )
+from runner.workflow.runbook.sample import Sample
 from runner.workflow.runbook.shell_text import misplaced_value
 from runner.workflow.runbook.template import ROOTS, Expression, NotATemplate, Template
 from runner.workflow.runbook.texts import texts_of
@@ -40,11 +41,12 @@ def check(file: YamlFile, runbook: Runbook) -> Iterator[Finding]:
     """Return what is wrong with a runbook that the model accepts."""
     yield from _names(file, runbook)
     yield from _Order(file, runbook).findings()
+    sample = Sample(runbook)
     gates = [(step, place) for step, place in walk(runbook.steps) if isinstance(step, GateStep)]
     for step, place in walk(runbook.steps):
         if isinstance(step, RunStep):
             of_it = [(gate, at) for gate, at in gates if gate.of == step.name]
-            for rule, at, text in recipe_problems(step, place, of_it):
+            for rule, at, text in recipe_problems(step, place, of_it, sample):
                 yield file.finding(rule, at, text)
 
 

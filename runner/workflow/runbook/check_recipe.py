@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from runner.capture.condition import Subject
     from runner.recipe.model import Recipe
     from runner.workflow.runbook.model import GateStep, RunStep
+    from runner.workflow.runbook.sample import Sample
 
 Place = tuple[str | int, ...]
 Problem = tuple[str, Place, str]
@@ -27,11 +28,12 @@ Problem = tuple[str, Place, str]
 
 
 def recipe_problems(
-    step: RunStep, place: Place, gates: Sequence[tuple[GateStep, Place]]
+    step: RunStep, place: Place, gates: Sequence[tuple[GateStep, Place]], sample: Sample
 ) -> Iterator[Problem]:
     """Return what is wrong with a run step and the gates on it, as far as it stands in the file.
 
     :param gates: Those that are on this step, each with its place.
+    :param sample: What gates and measures with values of parameters are read with.
     """
     try:
         recipe = find_recipe(step.run).recipe
@@ -57,18 +59,25 @@ def recipe_problems(
             yield "runbook-value", (*place, "budget"), said(error)
     limits = []
     for name, text in step.measure.items():
-        if not has_values(text):
+        filled = sample.filled(text)
+        if filled is not None:
             try:
-                limits.append(limit_of(measured_subject(recipe, text)))
+                limit = limit_of(measured_subject(recipe, filled))
             except EbpfRecipeError as error:
                 yield "runbook-gate", (*place, "measure", name), said(error)
+            else:
+                limits += [] if has_values(text) else [limit]
     for gate, at in gates:
         for number, text in enumerate(gate.conditions):
-            if not has_values(text):
+            filled = sample.filled(text)
+            if filled is not None:
                 try:
-                    limits.append(parse_gate(recipe, text))
+                    limit = parse_gate(recipe, filled)
                 except EbpfRecipeError as error:
                     yield "runbook-gate", (*at, "gate", number), said(error)
+                else:
+                    # Other values of parameters may go together where these do not.
+                    limits += [] if has_values(text) else [limit]
     try:
         with_thresholds(recipe, limits, texts)
     except ValueRefused as error:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import EbpfRecipeError, HostRefused, ValueRefused
-from runner.workflow.runbook.check_recipe import said
+from runner.recipe.catalogue import find_recipe
+from runner.workflow.runbook.check_recipe import parse_gate, said
 from runner.workflow.runbook.context import context_of
 from runner.workflow.runbook.model import (
     AskStep,
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from runner.workflow.runbook.model import AnyStep
 
 
+Place = tuple[str | int, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A runbook with the values of its parameters."""
@@ -48,14 +52,32 @@ class Prepared:
         """
         wrong = list(self._missing(steps))
         for step, place in walk(self.loaded.runbook.steps):
-            if isinstance(step, RunStep) and _is_in(step, steps) and _is_known(step):
-                try:
-                    words_of_run(step, self.loaded.runbook, self._context())
-                except EbpfRecipeError as error:
-                    line, column = self.loaded.file.place((*place, "run"))
-                    wrong.append(f"{self.loaded.path}:{line}:{column}: {step.name}: {said(error)}")
+            if not isinstance(step, RunStep) or not _is_in(step, steps) or not _is_known(step):
+                continue
+            of_gates = list(self._wrong_gates(step))
+            wrong += of_gates
+            try:
+                words_of_run(step, self.loaded.runbook, self._context())
+            except EbpfRecipeError as error:
+                if not of_gates:
+                    wrong.append(self._at((*place, "run"), f"{step.name}: {said(error)}"))
         if wrong:
             raise ValueRefused(self.given.mask("\n".join(wrong)))
+
+    def _at(self, place: Place, text: str) -> str:
+        line, column = self.loaded.file.place(place)
+        return f"{self.loaded.path}:{line}:{column}: {text}"
+
+    def _wrong_gates(self, run: RunStep) -> Iterator[str]:
+        """Return what is wrong with the gates on a run whose values are known before it."""
+        recipe = find_recipe(run.run).recipe
+        for step, place in walk(self.loaded.runbook.steps):
+            if isinstance(step, GateStep) and step.of == run.name and _is_known(step):
+                for number, text in enumerate(step.conditions):
+                    try:
+                        parse_gate(recipe, Template(text).render(self._context()))
+                    except EbpfRecipeError as error:
+                        yield self._at((*place, "gate", number), f"{step.name}: {said(error)}")
 
     def _missing(self, steps: Sequence[AnyStep]) -> Iterator[str]:
         """Return what steps need from the environment and nobody gave, a line for each parameter."""
@@ -65,14 +87,11 @@ class Prepared:
             is_given = self.given.values[parameter.word] not in (None, [])
             if not is_from_outside or is_given or parameter.word not in places:
                 continue
-            line, column = self.loaded.file.place(places[parameter.word])
             variable = f" or ${parameter.environment}" if parameter.environment is not None else ""
-            yield (
-                f"{self.loaded.path}:{line}:{column}: needs --{parameter.name}{variable}: "
-                f"{parameter.description}"
-            )
+            text = f"needs --{parameter.name}{variable}: {parameter.description}"
+            yield self._at(places[parameter.word], text)
 
-    def _needed(self, steps: Sequence[AnyStep]) -> Iterator[tuple[str, tuple[str | int, ...]]]:
+    def _needed(self, steps: Sequence[AnyStep]) -> Iterator[tuple[str, Place]]:
         for number, step in enumerate(self.loaded.runbook.steps):
             if step in steps:
                 for word, (_, _, *place) in parameters_needed([step], self._context()):
@@ -87,8 +106,7 @@ class Prepared:
         for step, place in walk(self.loaded.runbook.steps):
             if not isinstance(step, AskStep) or not _is_in(step, steps):
                 continue
-            line, column = self.loaded.file.place(place)
-            where = f"{self.loaded.path}:{line}:{column}: the step {step.name} asks"
+            where = self._at(place, f"the step {step.name} asks")
             if takes_defaults and step.default is None:
                 raise ValueRefused(
                     f"{where}, and has no default for --yes", hint="run it on a terminal, without --yes"
