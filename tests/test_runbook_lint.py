@@ -22,6 +22,7 @@ parameters:
   - {name: slow, type: duration, description: A long wait.}
   - {name: most, type: integer, default: "1", description: Percent of waits.}
   - {name: limit, description: Any amount.}
+  - {name: quantile, type: integer, description: A quantile.}
   - {name: token, description: For the program., secret: true, environment: TOKEN}
 steps:
   - name: waits
@@ -63,21 +64,27 @@ CASES = [
     ("model", "(?P<who>.*)", "(?P<who>.*", "pattern: ", "it is no regular expression"),
     ("model", "  - name: short\n", "  - name: short\n    shell: x\n", "name: short", "a step has one of the keys"),
     ("model", "    gate: latency.above(5ms) <= 1%\n    of: waits\n", "", "name: short", "a step has one of the keys"),
+    ("model", "look, shell: echo", "look, shel: echo", "shel:", "a step has one of the keys run, shell, expect, ask, gate, repeat, steps: did you mean shell?"),
     ("model", "then: continue", "then: retry", "then: retry", "steps[1].on-failure.then: Input should be 'stop' or 'continue'"),
     ("model", "duration: 5s", "during: 5s", "during: 5s", "Extra inputs are not permitted"),
     ("model", "name: comm, type: comm", "name: comm, type: command", "type: command", "no such parameter type"),
     ("model", "name: comm, type", "name: work, type", "name: work", "--work is an option of the command itself"),
     ("model", "secret: true,", "secret: true, default: x,", "{name: token", "a secret has no default"),
     ("id-file-name", "id: good", "id: better", "id: better", "id is 'better', the file is called 'good'"),
-    ("runbook-name", "{name: look,", "{name: probe,", 'name: probe, shell: "test', "the step probe stands twice, first in line 22"),
-    ("runbook-template", "echo short", "\"echo '{{ parameters.comm }}'\"", "shell:", "inside quotation marks"),
+    ("runbook-name", "{name: look,", "{name: probe,", 'name: probe, shell: "test', "the step probe stands twice, first in line 23"),
+    ("runbook-template", "echo short", "\"echo '{{ parameters.comm }}'\"", "{{ parameters.comm }}'\"", "inside quotation marks"),
     ("runbook-template", "echo short", "'{% for a in b %}{% endfor %}'", "shell: '{%", "no statements"),
     ("runbook-template", 'verdict == "fail"', "verdict ==", "when:", "unexpected"),
+    ("runbook-template", "echo short", "'echo {{ parameters.comm }} \"$(echo {{ parameters.most }})\"'", "{{ parameters.most", "behind $(: where that ends cannot be told; give the value under `environment: {NAME: …}`"),
+    ("runbook-template", "{name: look, shell: echo short}", '{name: look, shell: "echo {{ parameters.comm }}\\n\n         # {{ parameters.most }}"}', "{{ parameters.most", "in a comment"),
+    ("runbook-template", "exit_code == 0", "exit_code = 0", "until:", "unexpected '=' behind a whole expression: write == to compare"),
+    ("runbook-template", 'verdict == "fail"', 'verdict == "fail" or (1 = 2)', "when:", "write == to compare"),
+    ("runbook-template", "exit_code == 0", "exit_code == 0 0", "until:", "unexpected '0' behind a whole expression"),
     ("runbook-reference", "steps.waits.p99", "steps.wait.p99", 'shell: "test', "there is no step wait: did you mean waits?"),
     ("runbook-reference", "steps.waits.p99", "steps.waits.p98", 'shell: "test', "has the outputs outcome, capture, grade, ended_by, exit_code, p99: did you mean p99?"),
     ("runbook-reference", "steps.waits.p99.upper", "steps.waits.p99.top", 'shell: "test', "what was measured has lower, upper, unit"),
-    ("runbook-reference", "steps.waits.p99.upper", "steps.tell.stdout", 'shell: "test', "the step tell (line 35) has not ended by then"),
-    ("runbook-reference", "steps.waits.p99.upper", "steps.healthy.rounds", 'shell: "test', "the step healthy (line 29) has not ended by then"),
+    ("runbook-reference", "steps.waits.p99.upper", "steps.tell.stdout", 'shell: "test', "the step tell (line 36) has not ended by then"),
+    ("runbook-reference", "steps.waits.p99.upper", "steps.healthy.rounds", 'shell: "test', "the step healthy (line 30) has not ended by then"),
     ("runbook-reference", "steps.short.verdict", "steps.restart.exit_code", "when:", "a step does not know its own outcome"),
     ("runbook-reference", "steps.waits.p99.upper", "steps.waits", 'shell: "test', "say which output"),
     ("runbook-reference", 'parameters.comm }}"]', 'parameters.com }}"]', '"{{ parameters.com ', "there is no such parameter: did you mean comm?"),
@@ -98,6 +105,9 @@ CASES = [
     ("runbook-gate", "latency.above(5ms) <= 1%", "latency.p99 not worse by 10%", "gate:", "compares two sets of captures"),
     ("runbook-gate", "with: {comm:", "with: {above: 7ms, comm:", "run: runqlat", "do not go together"),
     ("runbook-value", "duration: 5s", "duration: soon", "duration: soon", "not a duration"),
+    ("runbook-value", "duration: 5s", "duration: 5", "duration: 5", "duration '5': a duration has its unit (5s)"),
+    ("runbook-value", "echo short", "echo short, timeout: 1.5", "timeout: 1.5", "timeout '1.5': a duration has its unit (1.5s)"),
+    ("runbook-value", "      at-most: 3", "      at-most: 3\n      every: 2", "every: 2", "a duration has its unit (2s)"),
     ("runbook-value", "duration: 5s", "budget: much", "budget: much", "budget"),
 ]  # fmt: skip
 
@@ -125,7 +135,8 @@ def test_the_good_one_has_nothing(good):
         '"{{ parameters.limit }}"',
         "latency.p99 <= {{ parameters.limit }}",
         '["latency.above({{ parameters.slow }}) <= {{ parameters.most }}%", latency.above(5ms) <= 1%]',
-        "latency.p99.{{ parameters.limit }} <= 5ms",
+        "latency.{{ parameters.limit }} <= 5ms",
+        "latency.p{{ parameters.quantile }} <= 5ms",
         "latency.above({{ parameters.slow }}) <= {{ steps.waits.p99.upper }}%",
     ],
 )
@@ -186,7 +197,7 @@ def test_a_directory_may_hold_runbooks_alone_or_with_recipes(good, tmp_path):
     own.mkdir(parents=True)
     (own / "mine.yaml").write_text(GOOD.replace("id: good", "id: mine"))
     done = ebpf_recipe("lint", str(tmp_path))
-    assert "good.yaml:13:5: error: there is no recipe" in done.stdout
+    assert "good.yaml:14:5: error: there is no recipe" in done.stdout
     assert "2 files: 1 error" in done.stderr
     assert "mine " in ebpf_recipe("runbook", "--recipes", str(tmp_path / "own"), "--list").stdout
     recipe = Path(__file__).parents[1] / "recipes" / "net" / "tcp-retrans.yaml"

@@ -88,6 +88,7 @@ def test_a_run_its_gate_and_its_numbers(runbook, tmp_path):
         ([shell("bad", ["/no/such"])], 7, "bad: /no/such cannot be started: No such file or directory"),
         ([shell("bad", "kill -9 $$")], 7, "bad: exit 137"),
         ([shell("bad", "sleep 30", timeout="200ms")], 7, "it took longer than 200ms"),
+        ([shell("a", "printf 5"), shell("bad", "true", timeout="{{ steps.a.stdout }}")], 3, "timeout '5': a duration has its unit (5s)"),
         ([{**RETRANSMITS, "replay": "/no/such"}], 6, "retransmits: /no/such"),
         ([{**RETRANSMITS, "with": {}}], 3, "another program"),
         ([RETRANSMITS, {"name": "few", "gate": "retransmits.total < {{ runbook.directory }}", "of": "retransmits"}], 3, "here stands a number"),

@@ -65,7 +65,7 @@ def test_a_value_arrives_as_it_is_wherever_it_may_stand(text, value):
 def test_a_place_where_quotation_would_be_undone_is_refused(text, why):
     said = misplaced_value(Template(text, is_shell=True).pieces)
     assert said is not None
-    assert why in said
+    assert why in said.why
 
 
 @settings(max_examples=60, deadline=None)

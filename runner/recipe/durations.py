@@ -27,6 +27,17 @@ def parse_interval(option: str, text: str) -> int:
     return round(seconds * 1000)
 
 
+def parse_with_unit(option: str, text: str) -> float:
+    """Return a duration in seconds, as `parse_duration` does, where a file is to say which unit it has.
+
+    :raises ValueRefused: It has none, or is no duration.
+    """
+    seconds = parse_duration(option, text)
+    if text[-1].isdigit():
+        raise ValueRefused(f"{option} {text!r}: a duration has its unit", hint=f"{text}s")
+    return seconds
+
+
 def parse_duration(option: str, text: str) -> float:
     """Return a duration in seconds, above 0 and up to a week.
 

@@ -35,12 +35,30 @@ class YamlFile:
     :param node: The root of its nodes; None where it is empty or no YAML.
     :param document: What it says; None where there are findings.
     :param findings: Everything that is wrong with it as YAML.
+    :param text: As it was read.
     """
 
     path: Path
     node: yaml.Node | None
     document: Any
     findings: tuple[Finding, ...] = ()
+    text: str = ""
+
+    def place_in(self, location: tuple[Any, ...], what: str, number: int) -> tuple[int, int]:
+        """Return line and column of an occurrence of something in the text at a location, from 1.
+
+        :param number: Which occurrence, from 0; where there are fewer, the location's place is returned.
+        """
+        line, column = self.place(location)
+        lines = self.text.split("\n")[line - 1 :]
+        at, rest = column - 1, number
+        for below, each in enumerate(lines):
+            while (at := each.find(what, at)) >= 0:
+                if rest == 0:
+                    return line + below, at + 1
+                at, rest = at + len(what), rest - 1
+            at = 0
+        return line, column
 
     def place(self, location: tuple[Any, ...]) -> tuple[int, int]:
         """Walk as far into the document as the location leads; return line and column reached, from 1."""
@@ -88,7 +106,7 @@ def read_yaml(path: Path) -> YamlFile:
         findings = [*problem.expansion(node), *problem.keys(node)]
         if findings:
             return YamlFile(path, node, None, tuple(findings))
-        return YamlFile(path, node, _construct(loader, node))
+        return YamlFile(path, node, _construct(loader, node), text=text)
     except yaml.MarkedYAMLError as error:
         # The parser of PyYAML 6.0.4 has a limit of its own, which is higher.
         if "maximum nesting depth" in (error.problem or ""):

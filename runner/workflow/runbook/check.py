@@ -6,7 +6,8 @@ import difflib
 from typing import TYPE_CHECKING
 
 from runner.errors import ValueRefused
-from runner.recipe.durations import parse_duration
+from runner.recipe.durations import parse_with_unit
+from runner.recipe.finding import Finding
 from runner.workflow.runbook.check_recipe import recipe_problems, said
 from runner.workflow.runbook.model import (
     GateStep,
@@ -25,7 +26,6 @@ from runner.workflow.runbook.texts import texts_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from runner.recipe.finding import Finding
     from runner.recipe.yaml_file import YamlFile
     from runner.workflow.runbook.model import AnyStep, Runbook
     from runner.workflow.runbook.template import Reference
@@ -109,15 +109,16 @@ class _Order:
         except NotATemplate as error:
             yield self._file.finding("runbook-template", place, str(error))
             return
-        why = misplaced_value(template.pieces) if text.use == "shell" else None
-        if why is not None:
-            yield self._file.finding("runbook-template", place, why)
+        misplaced = misplaced_value(template.pieces) if text.use == "shell" else None
+        if misplaced is not None:
+            at = self._file.place_in(place, "{{", misplaced.number)
+            yield Finding(str(self._file.path), *at, "runbook-template", misplaced.why)
         may_be_secret = text.use in ("answer", "environment")
         for reference in template.references:
             yield from self._reference(step, reference, place, may_be_secret=may_be_secret)
         if text.use == "duration" and not template.references:
             try:
-                parse_duration(str(text.place[-1]), text.text)
+                parse_with_unit(str(text.place[-1]), text.text)
             except ValueRefused as error:
                 yield self._file.finding("runbook-value", place, said(error))
 

@@ -13,8 +13,8 @@ from runner.recipe.finding import Finding, RecipeRefused
 from runner.recipe.model_base import location_text
 from runner.recipe.small_file import read_small
 from runner.recipe.yaml_file import YamlFile, read_yaml
-from runner.workflow.runbook.check import check
-from runner.workflow.runbook.model import Runbook, without_tags
+from runner.workflow.runbook.check import check, near
+from runner.workflow.runbook.model import KINDS, Runbook, without_tags
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,4 +75,9 @@ def _finding(file: YamlFile, details: Any) -> Finding:
     location = without_tags(details["loc"])
     where = location_text(location)
     message = details["msg"].removeprefix("Value error, ")
+    if details["type"] == "step_kind" and isinstance(details["input"], dict):
+        meant = {key: near(key, KINDS) for key in details["input"] if isinstance(key, str)}
+        mistyped = next((key for key, question in meant.items() if question and key not in KINDS), None)
+        if mistyped is not None and not meant.keys() & set(KINDS):
+            location, message = (*location, mistyped), f"{message}{meant[mistyped]}"
     return file.finding("model", location, f"{where + ': ' if where else ''}{message}")

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from runner.workflow.runbook.model import Runbook
     from runner.workflow.runbook.model_parameter import RunbookParameter
 
-_NUMBERS = ("duration", "integer")
-"""Types whose example is as good as any value where a gate is read."""
+_EXAMPLES = {"duration": EXAMPLES["duration"], "integer": "50"}
+"""By type, what is as good as any value where a gate is read: `latency.p50` is there too."""
 
 
 class Sample:
@@ -40,10 +40,7 @@ class Sample:
 
 
 def _text(parameter: RunbookParameter) -> str | None:
-    if parameter.default is not None or parameter.type not in _NUMBERS:
+    if parameter.default is not None or parameter.secret:
         return parameter.default
-    if parameter.type == "duration":
-        return EXAMPLES["duration"]
-    number = int(EXAMPLES["integer"])
-    least = number if parameter.minimum is None else max(number, parameter.minimum)
-    return str(least if parameter.maximum is None else min(least, parameter.maximum))
+    is_bounded = parameter.minimum is not None or parameter.maximum is not None
+    return None if is_bounded else _EXAMPLES.get(parameter.type)

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from runner.recipe.durations import parse_duration
+from runner.recipe.durations import parse_with_unit
 from runner.workflow.runbook.context import Outputs, context_of
 from runner.workflow.runbook.output_lines import OutputLines
 from runner.workflow.runbook.template import Template
@@ -57,7 +57,7 @@ class Scene:
 
     def seconds(self, option: str, text: str) -> float:
         """Return a duration in seconds."""
-        return parse_duration(option, self.text(text))
+        return parse_with_unit(option, self.text(text))
 
     def environment(self, texts: Mapping[str, str]) -> dict[str, str]:
         """Return the environment of a command: ours and what the step adds."""

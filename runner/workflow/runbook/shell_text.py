@@ -7,7 +7,7 @@ comment or in a document behind `<<` its own marks mean something else, and what
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,18 +17,30 @@ _SUBSTITUTION = re.compile(r"\$\([^\"'`\\()]*\)|\$\{[^\"'`\\{}\s]*\}")
 """One that has no quotation marks of its own in it."""
 
 
-def misplaced_value(pieces: Sequence[str | None]) -> str | None:
-    """Return why a value cannot stand where it does; None where all of them can.
+class Misplaced(NamedTuple):
+    """A value that cannot stand where it does.
+
+    :ivar number: Which one of the text's, from 0.
+    """
+
+    number: int
+    why: str
+
+
+def misplaced_value(pieces: Sequence[str | None]) -> Misplaced | None:
+    """Return the first value that cannot stand where it does; None where all of them can.
 
     :param pieces: The text in order; None where a value stands.
     """
     reader = _Reader()
+    number = 0
     for piece in pieces:
         if piece is None:
             why = reader.why_not_here()
             if why is not None:
-                return why
+                return Misplaced(number, why)
             reader.take_value()
+            number += 1
         else:
             reader.read(piece)
     return None
@@ -45,7 +57,10 @@ class _Reader:
     def why_not_here(self) -> str | None:
         """Return why no value can stand here."""
         if self._given_up is not None:
-            return f"a value behind {self._given_up}: where it begins and ends cannot be told"
+            return (
+                f"a value behind {self._given_up}: where that ends cannot be told; "
+                'give the value under `environment: {NAME: …}`, and write "$NAME" here'
+            )
         if self._state in ("'", '"'):
             return "a value inside quotation marks: without them, it is quoted by itself"
         if self._state == "#":

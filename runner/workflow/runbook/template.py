@@ -62,7 +62,7 @@ class Template:
             tree = environment.parse(text)
             self._template = environment.from_string(text)
         except TemplateSyntaxError as error:
-            raise NotATemplate(str(error.message)) from error
+            raise NotATemplate(_said_of(error)) from error
         except RecursionError as error:
             raise NotATemplate("it is nested too deep") from error
         if not all(isinstance(each, nodes.Output) for each in tree.body):
@@ -104,7 +104,7 @@ class Expression:
             self.references = tuple(references(_parsed(text)))
             _PLAIN.compile_expression(text)
         except TemplateSyntaxError as error:
-            raise NotATemplate(str(error.message)) from error
+            raise NotATemplate(_said_of(error)) from error
         except RecursionError as error:
             raise NotATemplate("it is nested too deep") from error
 
@@ -133,7 +133,21 @@ class Expression:
 
 
 def _parsed(text: str) -> nodes.Expr:
-    return Parser(_PLAIN, text, state="variable").parse_expression()
+    """Return a condition as a tree.
+
+    :raises TemplateSyntaxError: It is none, or something stands behind it.
+    """
+    parser = Parser(_PLAIN, text, state="variable")
+    expression = parser.parse_expression()
+    if not parser.stream.eos:
+        parser.fail(f"unexpected {str(parser.stream.current.value)!r} behind a whole expression")
+    return expression
+
+
+def _said_of(error: TemplateSyntaxError) -> str:
+    message = str(error.message)
+    is_assignment = "got '='" in message or message.startswith("unexpected '='")
+    return f"{message}: write == to compare" if is_assignment else message
 
 
 def _is_of_skipped(reference: Reference, context: Mapping[str, Any]) -> bool:
