@@ -484,6 +484,10 @@ def test_the_table_says_how_each_step_ended(runbook):
     )
     assert any(line.startswith("bad shell failed") and line.endswith("exit 3") for line in lines)
     assert lines[-1].startswith("to go on: ebpf-recipe runbook ")
+    # Said once, wherever both are seen; who reads JSON is told on stderr.
+    both = (done.stdout + done.stderr).splitlines()
+    assert [line for line in both if line.startswith("failed: ")] == ["failed: bad: exit 3"]
+    assert len([line for line in both if "to go on: " in line]) == 1
 
 
 def test_a_work_directory_that_cannot_be_written(runbook, tmp_path):

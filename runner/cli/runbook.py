@@ -200,7 +200,8 @@ def _run(
             texts = _with_earlier(texts, held.earlier)
         prepared = _prepared(loaded, texts, steps, yes=yes, has_operator=has_operator())
         options = () if bpftrace is None else (f"--bpftrace={bpftrace}",)
-        wanted = Wanted(named, start, takes_defaults=yes, run_options=options)
+        tells_end = not _is_table(form)
+        wanted = Wanted(named, start, takes_defaults=yes, run_options=options, tells_end=tells_end)
         run = run_runbook(loaded, prepared.given, wanted, held, Operator(), signals)
         signals.raise_from_now_on()
         _print(run, form, destination)
@@ -247,12 +248,15 @@ def _stamp() -> str:
     return datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
+def _is_table(form: Format) -> bool:
+    return form is Format.TABLE or (form is Format.AUTO and sys.stdout.isatty())
+
+
 def _print(run: RunbookRun, form: Format, destination: Destination) -> None:
-    has_terminal = sys.stdout.isatty()
-    if form is Format.TABLE or (form is Format.AUTO and has_terminal):
+    if _is_table(form):
         from runner.report.runbook import format_runbook
 
-        destination.write(format_runbook(run, in_color=has_terminal).encode(errors="backslashreplace"))
+        destination.write(format_runbook(run, in_color=sys.stdout.isatty()).encode(errors="backslashreplace"))
         return
     from runner.workflow.runbook.encode import encode_run
 

@@ -35,12 +35,14 @@ class Wanted:
     :param named: As it was named on the command line.
     :param first: The index of the first step that is run; more than 0 goes on with an earlier run.
     :param run_options: Words for every run step.
+    :param tells_end: Whether the console is told how it ended; a table says that by itself.
     """
 
     named: str
     first: int
     takes_defaults: bool
     run_options: tuple[str, ...]
+    tells_end: bool = True
 
 
 def first_step(loaded: LoadedRunbook, name: str | None) -> int:
@@ -111,14 +113,14 @@ def run_runbook(
         code = _decides(stepping.failures)
         failed = ", ".join(each["name"] for each in _failures(results))
         _end(run, "failed" if code else "passed", code, f"{failed} failed" if code else None)
-        scene.tell("end", None, _ending(run))
+        scene.tell("end", None, _ending(run), is_shown=wanted.tells_end)
         work.save(run)
         return run
     run["next"] = shlex.join(
         ["ebpf-recipe", "runbook", wanted.named, "--work", run["work"], "--from", current.name]
     )
-    scene.tell("end", None, _ending(run))
-    scene.tell("note", None, f"to go on: {run['next']}")
+    scene.tell("end", None, _ending(run), is_shown=wanted.tells_end)
+    scene.tell("note", None, f"to go on: {run['next']}", is_shown=wanted.tells_end)
     work.save(run)
     return run
 

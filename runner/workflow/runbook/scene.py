@@ -63,10 +63,12 @@ class Scene:
         """Return the environment of a command: ours and what the step adds."""
         return {**os.environ, **{name: self.text(text) for name, text in texts.items()}}
 
-    def tell(self, event: str, step: str | None, text: str, **more: Any) -> None:
+    def tell(self, event: str, step: str | None, text: str, *, is_shown: bool = True, **more: Any) -> None:
         """Write into the transcript, and show it."""
         shown = self.given.mask(text)
         self.work.write(event, step, shown, **more)
+        if not is_shown:
+            return
         shown = shown.replace("\n", "\n    ")
         mark = {"output": "  | ", "command": "  $ "}.get(event, "  ")
         self.console.say(shown if event in ("begin", "step", "end") else f"{mark}{shown}")
