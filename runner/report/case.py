@@ -103,7 +103,9 @@ def _raw_blocks(case: Case) -> Iterator[Block]:
     yield "title", f"{case['symptom']}{' ' + target if target else ''}: {case['title']}"
     established = [each for each in case["hypotheses"] if each["status"] == "established"]
     if established:
-        told = "; ".join(f"{each['title'].lower()} ({each['id']})" for each in established)
+        told = "; ".join(
+            f"{each['title'][0].lower()}{each['title'][1:]} ({each['id']})" for each in established
+        )
         told = f"Established: {told}."
     elif any(each["why"] == NOBODY for each in case["not_measured"]):
         told = f"{NOBODY[0].upper()}{NOBODY[1:]}."
