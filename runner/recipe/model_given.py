@@ -37,11 +37,11 @@ def _one_of(names: Iterable[str]) -> WithJsonSchema:
 Filter = Annotated[str, AfterValidator(_known_filter), _one_of(_FILTERS)]
 
 
-class Parameter(Strict):
-    """A value that the person who runs the recipe may give."""
+class GivenValue(Strict):
+    """A value with a type, and a default or bounds: what parameters of recipes and runbooks share."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=30)]
-    type: Annotated[str, AfterValidator(_known_parameter_type), _one_of(PARAMETER_TYPES)]
+    type: str
     description: Text
     repeatable: bool = False
     default: Text | None = None
@@ -51,15 +51,11 @@ class Parameter(Strict):
     maximum: int | None = None
     required: bool = False
     """Without it there is nothing to run."""
-    returns: bool = False
-    """Of a function: where it returns is probed too, so that it is no tracepoint."""
 
     @model_validator(mode="after")
     def _bounds_and_default_fit(self) -> Self:
         if self.required and self.default is not None:
             raise ValueError("what has a default is not required")
-        if self.returns and self.type != "function":
-            raise ValueError("only a function returns")
         if self.type != "integer" and (self.minimum is not None or self.maximum is not None):
             raise ValueError("only an integer has a minimum and a maximum")
         lowest, highest = INTEGER_BOUNDS
@@ -76,12 +72,29 @@ class Parameter(Strict):
 
     @property
     def kind(self) -> ParameterType:
+        """Return how the value is written and parsed."""
+        return (
+            integer_type(self.minimum, self.maximum) if self.type == "integer" else PARAMETER_TYPES[self.type]
+        )
+
+
+class Parameter(GivenValue):
+    """A value that the person who runs the recipe may give."""
+
+    type: Annotated[str, AfterValidator(_known_parameter_type), _one_of(PARAMETER_TYPES)]
+    returns: bool = False
+    """Of a function: where it returns is probed too, so that it is no tracepoint."""
+
+    @model_validator(mode="after")
+    def _only_functions_return(self) -> Self:
+        if self.returns and self.type != "function":
+            raise ValueError("only a function returns")
+        return self
+
+    @property
+    def kind(self) -> ParameterType:
         """Return how the parameter is written and parsed."""
-        if self.type == "integer":
-            return integer_type(self.minimum, self.maximum)
-        if self.returns:
-            return CALLED_FUNCTION
-        return PARAMETER_TYPES[self.type]
+        return CALLED_FUNCTION if self.returns else super().kind
 
 
 class Target(Strict):

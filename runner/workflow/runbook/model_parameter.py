@@ -6,13 +6,11 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, StringConstraints, WithJsonSchema, model_validator
 
-from runner.recipe.model_base import Strict, Text
+from runner.recipe.model_given import GivenValue
 from runner.recipe.parameters import (
-    INTEGER_BOUNDS,
     PARAMETER_TYPES,
     TARGET_FILTERS,
     ParameterType,
-    integer_type,
 )
 
 RESERVED = ("list", "help", "yes", "dry-run", "from", "work", "junit", "format", "bpftrace", "recipes")
@@ -57,7 +55,7 @@ def _free(name: str) -> str:
     return name
 
 
-class RunbookParameter(Strict):
+class RunbookParameter(GivenValue):
     """A value that whoever runs the runbook may give."""
 
     name: Annotated[
@@ -66,45 +64,23 @@ class RunbookParameter(Strict):
     type: Annotated[
         str, AfterValidator(_known_type), WithJsonSchema({"type": "string", "enum": sorted(TYPES)})
     ] = "text"
-    description: Text
-    repeatable: bool = False
-    default: Text | None = None
-    required: bool = False
-    minimum: int | None = None
-    maximum: int | None = None
     environment: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
     """The variable that it is taken from where it is not given."""
     secret: bool = False
     """It is shown nowhere, and stands in answers and environments alone."""
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.required and self.default is not None:
-            raise ValueError("what has a default is not required")
+    def _secrets_are_one_text(self) -> Self:
         if self.secret and self.default is not None:
             raise ValueError("a secret has no default: everybody can read it here")
         if self.secret and (self.type != "text" or self.repeatable):
             raise ValueError("a secret is one text")
-        if self.type != "integer" and (self.minimum is not None or self.maximum is not None):
-            raise ValueError("only an integer has a minimum and a maximum")
-        lowest, highest = INTEGER_BOUNDS
-        least = lowest if self.minimum is None else self.minimum
-        most = highest if self.maximum is None else self.maximum
-        if not lowest <= least <= most <= highest:
-            raise ValueError(f"minimum and maximum are in this order and from {lowest} to {highest}")
-        if self.default is not None:
-            try:
-                self.kind.parse(self.default)
-            except ValueError as error:
-                raise ValueError(f"its default {self.default!r}: {error}") from error
         return self
 
     @property
     def kind(self) -> ParameterType:
         """Return how the parameter is written and parsed."""
-        if self.type == "integer":
-            return integer_type(self.minimum, self.maximum)
-        return TYPES[self.type]
+        return super().kind if self.type in PARAMETER_TYPES else TYPES[self.type]
 
     @property
     def word(self) -> str:
