@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
 from runner.cli.options import BpftracePath
+from runner.cli.print_case import Format, print_case, print_symptoms
 from runner.cli.recipes_option import Recipes
 from runner.cli.target_options import Cgroups, Comms, Containers, Pids, Pods, Threads
 from runner.recipe.vocabulary import Symptom
@@ -24,15 +24,6 @@ DEFAULT_SECONDS = "10s"
 _MOST_DEPTH = 10
 _LEAST_SECONDS = 1.0
 _AS_ROOT = "start it as root: sudo ebpf-recipe investigate …; --replay needs no privilege"
-
-
-class Format(StrEnum):
-    """How a case is printed."""
-
-    AUTO = "auto"
-    TABLE = "table"
-    JSON = "json"
-    MARKDOWN = "markdown"
 
 
 def investigate(
@@ -103,7 +94,7 @@ def investigate(
 
     del recipes
     if as_list:
-        _print_list()
+        print_symptoms()
         return
     target = {
         "pid": pid,
@@ -285,7 +276,7 @@ def _end(folder: CaseFolder, case: Case, form: Format, destination: Destination)
     from runner.errors import TraceFailed
     from runner.workflow.investigate import TARGET_ENDED
 
-    _print(folder, case, form, destination)
+    print_case(case, folder.path, form, destination)
     if any(each["why"] == TARGET_ENDED for each in case["not_measured"]):
         raise TraceFailed(
             f"{TARGET_ENDED}: what is concluded is of the time before",
@@ -307,7 +298,7 @@ def _replay(folder: CaseFolder, form: Format, destination: Destination) -> None:
     plan = folder.read_plan()
     case = concluded(folder, plan)
     stored = folder.read_case()
-    _print(folder, case, form, destination)
+    print_case(case, folder.path, form, destination)
     if stored is None:
         say("the case was not concluded: this is what its captures say so far")
         return
@@ -317,36 +308,3 @@ def _replay(folder: CaseFolder, form: Format, destination: Destination) -> None:
         return
     say("the conclusions are not those that were stored: a capture was changed, or another release made them")
     raise typer.Exit(ExitCode.NEGATIVE)
-
-
-def _print(folder: CaseFolder, case: Case, form: Format, destination: Destination) -> None:
-    import sys
-
-    import orjson
-
-    from runner.report.case import case_as_markdown, case_as_text
-
-    if form is Format.AUTO:
-        form = Format.TABLE if destination.path is None and sys.stdout.isatty() else Format.JSON
-    if form is Format.JSON:
-        destination.write(orjson.dumps(case, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-    elif form is Format.MARKDOWN:
-        destination.write(case_as_markdown(case).encode())
-    else:
-        destination.write(case_as_text(case, folder.path).encode())
-
-
-def _print_list() -> None:
-    from runner.cli.output import print_text
-    from runner.recipe.hypotheses import hypotheses
-    from runner.workflow.planning import TITLES
-
-    lines = []
-    for symptom in get_args(Symptom):
-        lines.append(f"{symptom}: {TITLES[symptom]}")
-        lines += [
-            f"  {each.id:<16} {each.layer:<6} {each.title}"
-            for each in hypotheses().values()
-            if symptom in each.symptoms
-        ]
-    print_text("\n".join(lines))
