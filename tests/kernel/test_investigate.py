@@ -15,8 +15,8 @@ import pytest
 from runner.workflow.schema import case_schema
 from tests.command import ebpf_recipe
 from tests.kernel.recipes import run_recipe
+from tests.laboratory.children import child
 from tests.laboratory.investigations import EXPECTED, investigate, wrong
-from tests.laboratory.load import load
 from tests.laboratory.releases import paths, release_of
 
 pytestmark = pytest.mark.kernel
@@ -68,7 +68,7 @@ def wait_for(condition, process):
 def test_a_case_that_was_interrupted_is_gone_on_with(number, tmp_path):
     folder = tmp_path / "case"
     path = paths()[-1]
-    with load("sleeper", tmp_path) as one:
+    with child([sys.executable, "-c", "import time\nwhile True: time.sleep(0.002)"]) as one:
         words = ("tail-latency", "--pid", str(one.pid), "-d", "2s", "--bpftrace", path, "--case", str(folder))
         process = start(*words, "-f", "json")
         wait_for((folder / "captures" / "scan-thread-time.json").exists, process)
