@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from runner.host.probe_kinds import ProbeKind
 
 INSIDE_NS = 600
-"""What a run of one of our programs takes inside, before it is measured: the recipes of context switches take
-300 to 900 ns (docs/budget.md says how a run measures it itself)."""
+"""What a run of one of our programs takes inside, before it is measured: a rough guess. Each run measures its
+own (docs/budget.md), and ends where that exceeds its budget."""
 
 LEAST_SECONDS = 2.0
 """Shorter windows say too little to be worth a start of bpftrace."""
