@@ -138,14 +138,19 @@ def test_disk_is_the_wait_for_block_io(bpftrace, tmp_path, truth):
     (row,) = run.rows("time", state="disk")
     release = release_of(bpftrace)
     truth(RECIPE, "disk ms", what, release, ms(row["total"]), ms(sum(measured)), "the load", because=OWN)
-    truth(
-        RECIPE, "disk ms", what, release, ms(row["total"]), ms(delay), "/proc/PID/stat (delayacct_blkio_ticks)",
-        because="it counts ticks of 10 ms, and until the thread runs",
-    )  # fmt: skip
+    # Since Linux 6.12 a sleep may begin in another task's context (__block_task of a delayed dequeue), where
+    # delayacct_blkio_start() takes the time for that one: what is longer than the run says nothing of ours.
+    counts = delay <= run.capture["window"]["duration_seconds"] * 1e9
+    if counts:
+        truth(
+            RECIPE, "disk ms", what, release, ms(row["total"]), ms(delay),
+            "/proc/PID/stat (delayacct_blkio_ticks)",
+            because="it counts ticks of 10 ms, and until the thread runs",
+        )  # fmt: skip
     assert sum(measured) > 500_000_000, "the disk was not slow"
     assert row["count"] >= len(measured) or run.missed
     assert sum(measured) - spent(run, "queued", "running") <= row["total"] <= sum(measured) or run.missed
-    assert abs(delay - row["total"]) <= 0.03 * row["total"] + 20_000_000
+    assert not counts or abs(delay - row["total"]) <= 0.03 * row["total"] + 20_000_000
     assert spent(run, "blocked") <= 0.01 * sum(measured)
     assert run.total("delayed") == spent(run, *DELAYS)
     (histogram,) = run.rows("stalls")
