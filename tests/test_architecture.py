@@ -120,7 +120,14 @@ MAY_IMPORT = {
         "lifetime",
         "probe_costs",
     },
-    "report": {"errors", "capture", "compare.document", "workflow.documents", "workflow.runbook.document"},
+    "report": {
+        "errors",
+        "capture",
+        "compare.document",
+        "workflow.documents",
+        "workflow.runbook.document",
+        "workflow.experiment.document",
+    },
     "cli": LOWER,
 }
 FILES = sorted(path for path in RUNNER.rglob("*.py") if path.parent != RUNNER or path.stem in MAY_IMPORT)

@@ -15,6 +15,7 @@ HERE = Path(__file__).parent / "lint"
 VALID = HERE / "valid"
 RECIPE, TEMPLATE, OWN = "recipes/app/seeks.yaml", "templates/app/seeks.bt.j2", "templates/include/own.bt.j2"
 HYPOTHESIS = "recipes/hypotheses/many-seeks.yaml"
+REMEDY = "recipes/remedies/fewer-seeks.yaml"
 BOMB = "a: &a [1,1,1,1,1,1,1,1,1]\n" + "".join(
     f"{name}: &{name} [{','.join([f'*{below}'] * 9)}]\n"
     for below, name in zip("abcdefgh", "bcdefghi", strict=True)
@@ -56,7 +57,18 @@ CASES = [
     ("evidence-condition", RECIPE, "seeks.total = 0", "seeks.total = $sloo", "seeks.total", "it knows $slo, $tail, $tenth and $enough"),
     ("evidence-condition", RECIPE, "seeks.total = 0", "seeks.total", "seeks.total", "here stands a comparison"),
     ("evidence-condition", RECIPE, "seeks.total = 0", "seeks.total not worse by 10%", "seeks.total", "needs two sets of captures"),
-    ("model", HYPOTHESIS, ', revert: ["sysctl -w a.b=0"]', "", "{title: Fewer", "has commands that put it back (revert)"),
+    ("model", HYPOTHESIS, "{title: Fewer,", "{title: Fewer, remedy: fewer-seeks,", "{title: Fewer", "it has a remedy, or the title of advice"),
+    ("remedy-unknown", HYPOTHESIS, "remedy: fewer-seeks", "remedy: fewer-seek", "remedy: fewer-seek,", "there is no remedy 'fewer-seek': did you mean fewer-seeks"),
+    ("remedy-value", HYPOTHESIS, 'most: "7"', 'most: "70"', 'most: "70"', "70 is not from 1 to 9"),
+    ("remedy-value", HYPOTHESIS, 'most: "7"', 'more: "7"', 'more: "7"', "fewer-seeks has no parameter 'more': did you mean most?"),
+    ("remedy-value", HYPOTHESIS, "device: $device, ", "", "{remedy: fewer", "fewer-seeks needs a value for device"),
+    ("model", REMEDY, "value: $MOST", "value: $LEAST", "schema", "there is no parameter for $LEAST"),
+    ("model", REMEDY, "value: $MOST", "value: 3", "schema", "nothing uses the parameter most"),
+    ("model", REMEDY, 'default: "3"', 'default: "30"', "{name: most", "its default: 30 is not from 1 to 9"),
+    ("model", REMEDY, "{file: /sys", "{name: x, file: /sys", "{name: x", "a setting has one of the keys file, sysctl, name"),
+    ("model", REMEDY, "measure: [seeks]", "measure: [seeks]\nadvice: Seek less.", "schema", "it has settings, or advice"),
+    ("related-unknown", REMEDY, "[seeks]", "[seek]", "seek]", "there is no recipe 'seek': did you mean seeks?"),
+    ("id-file-name", REMEDY, "id: fewer-seeks", "id: few-seeks", "id: few-seeks", "the file is called 'fewer-seeks'"),
     ("model", HYPOTHESIS, "$target", "$targets", "schema", "what is filled in is $target, $device, $cgroup"),
     ("model", HYPOTHESIS, "layer: app", "layer: disk", "layer: disk", "layer: Input should be 'cpu'"),
     ("related-unknown", HYPOTHESIS, "[seeks]", "[seek]", "seek]", "there is no recipe 'seek': did you mean seeks?"),

@@ -10,6 +10,8 @@ from runner import __version__
 from runner.cli.compare import CompareCommand, compare_captures
 from runner.cli.decode import decode_output
 from runner.cli.doctor import examine_host
+from runner.cli.experiment import TRY, ExperimentGroup, TryCommand, try_change
+from runner.cli.experiment_recover import recover_host
 from runner.cli.investigate import investigate
 from runner.cli.lint import lint_recipes
 from runner.cli.list import list_recipes
@@ -93,6 +95,15 @@ def _runbook_options(
 app.add_typer(runbooks)
 app.command("compare", cls=CompareCommand)(compare_captures)
 app.command("investigate")(investigate)
+experiments = typer.Typer(
+    cls=ExperimentGroup,
+    name="experiment",
+    help="Try one change under one load, judge it, and put it back; or recover.",
+    rich_markup_mode=None,
+)
+experiments.command(TRY, cls=TryCommand)(try_change)
+experiments.command("recover")(recover_host)
+app.add_typer(experiments)
 app.command("decode")(decode_output)
 app.command("doctor")(examine_host)
 app.command("probes")(find_probes)

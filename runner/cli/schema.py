@@ -15,6 +15,8 @@ class Document(StrEnum):
     CASE = "case"
     COMPARISON = "comparison"
     DOCTOR = "doctor"
+    EXPERIMENT = "experiment"
+    EXPERIMENT_FILE = "experiment-file"
     RECIPE = "recipe"
     RUNBOOK = "runbook"
     RUNBOOK_RUN = "runbook-run"
@@ -37,6 +39,10 @@ def print_schema(
             from runner.compare.encode import comparison_schema as schema
         case Document.DOCTOR:
             from runner.doctor.document import doctor_schema as schema
+        case Document.EXPERIMENT:
+            from runner.workflow.experiment.schema import result_schema as schema
+        case Document.EXPERIMENT_FILE:
+            from runner.workflow.experiment.schema import experiment_schema as schema
         case Document.RECIPE:
             from runner.recipe.schema import recipe_schema as schema
         case Document.RUNBOOK:

@@ -14,6 +14,7 @@ from runner.compare.exploring import explored
 from runner.compare.findings import SIDES
 from runner.compare.fitness import fit_runs
 from runner.compare.gates import TwoSides, gate_results
+from runner.compare.loading import Read
 from runner.compare.margin import Margin
 from runner.compare.obstacles import obstacle
 from runner.compare.one_run import judge_windows
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from runner.compare.document import Comparison, Word
     from runner.compare.findings import Findings
     from runner.compare.load import Loads
-    from runner.compare.loading import Read
     from runner.compare.outcome import Numbers, Outcome
     from runner.compare.runs import RecordedRun
     from runner.compare.verdict import Verdict
@@ -116,6 +116,21 @@ def compare(before: Read, after: Read, wanted: Wanted) -> Comparison:
         "problems": found.problems,
         "gates": gate_results(wanted.gates, two, wanted.inconclusive),
     }
+
+
+def why_undecidable(read: Read, wanted: Wanted) -> str | None:
+    """Return why runs like these say nothing of what is asked for, whatever is compared; None where they do.
+
+    :raises ValueRefused: What is asked for does not exist.
+    """
+    (side, _), found = fit_runs([read, Read([])])
+    if not side:
+        return _empty("before", read, found)
+    for outcome in _outcomes(side, wanted):
+        why = outcome.numbers(side).why
+        if why:
+            return f"{outcome.subject} has no number: {why[0]}"
+    return None
 
 
 def _empty(name: str, read: Read, found: Findings) -> str:

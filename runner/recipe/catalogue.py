@@ -28,7 +28,8 @@ TEMPLATE_SUFFIX = ".bt.j2"
 
 RUNBOOKS = "runbooks"
 HYPOTHESES = "hypotheses"
-"""Folders beside those of the layers whose files are runbooks and hypotheses, and no recipes."""
+REMEDIES = "remedies"
+"""Folders beside those of the layers whose files are runbooks, hypotheses and remedies, and no recipes."""
 
 _given: list[Path] = []
 """Directories named on the command line."""
@@ -44,7 +45,7 @@ class Catalogue:
     def recipe_files(self) -> Iterator[Path]:
         """Return the recipe files, sorted; none is opened."""
         found = self.recipes.glob("*/*.yaml")
-        yield from sorted(path for path in found if path.parent.name not in (RUNBOOKS, HYPOTHESES))
+        yield from sorted(path for path in found if path.parent.name not in (RUNBOOKS, HYPOTHESES, REMEDIES))
 
     def template_of(self, recipe: Path) -> Path:
         """Return where the template of a recipe file stands."""

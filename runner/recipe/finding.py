@@ -35,6 +35,8 @@ RULES: Mapping[str, Severity] = {
     "above-pair": "error",
     "hypothesis-unknown": "error",
     "evidence-condition": "error",
+    "remedy-unknown": "error",
+    "remedy-value": "error",
     "sign-unknown": "error",
     "feature-unused": "warning",
     "template-missing": "error",

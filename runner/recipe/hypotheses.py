@@ -5,18 +5,17 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
 from runner.errors import ValueRefused
 from runner.recipe.catalogue import HYPOTHESES, catalogues
-from runner.recipe.finding import Finding, RecipeRefused
-from runner.recipe.model_base import location_text
+from runner.recipe.finding import RecipeRefused
+from runner.recipe.model_file import read_model
 from runner.recipe.model_hypothesis import Hypothesis
-from runner.recipe.yaml_file import read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from runner.recipe.finding import Finding
 
 
 def hypotheses() -> dict[str, Hypothesis]:
@@ -47,24 +46,7 @@ def hypothesis_files() -> list[Path]:
 
 def read_hypothesis(path: Path) -> Hypothesis | list[Finding]:
     """Read one file; return every mistake in it where it has some."""
-    file = read_yaml(path)
-    if file.findings:
-        return list(file.findings)
-    try:
-        made = Hypothesis.model_validate(file.document)
-    except ValidationError as error:
-        return [
-            file.finding(
-                "model",
-                each["loc"],
-                f"{location_text(each['loc'])}: {each['msg'].removeprefix('Value error, ')}".lstrip(": "),
-            )
-            for each in error.errors(include_url=False)
-        ]
-    if made.id != path.stem:
-        text = f"id is {made.id!r}, the file is called {path.stem!r}"
-        return [file.finding("id-file-name", ("id",), text)]
-    return made
+    return read_model(path, Hypothesis)
 
 
 def near_ids(name: str, known: Mapping[str, object]) -> str:

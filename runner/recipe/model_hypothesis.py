@@ -22,20 +22,23 @@ class Sign(Strict):
     reason: Text
 
 
-class Remedy(Strict):
-    """A change to try, one at a time, with the way back."""
+class ProposedRemedy(Strict):
+    """A remedy (recipes/remedies) with its values, or advice: something that no command changes."""
 
-    title: Text
-    commands: tuple[Text, ...] = ()
-    """Empty where it is advice: something of the application itself."""
-    revert: tuple[Text, ...] = ()
+    remedy: Id | None = None
+    given: Annotated[dict[str, Text], Field(alias="with", default_factory=dict)]
+    """Values of its parameters; what the investigation knows stands there as `$device`."""
+    title: Text | None = None
+    """Of advice."""
     caution: Text | None = None
-    """When it is not to be done, or what it costs."""
+    """When it is not to be done, or what it costs; of a remedy beside what that says itself."""
 
     @model_validator(mode="after")
-    def _has_a_way_back(self) -> Self:
-        if self.commands and not self.revert:
-            raise ValueError("what is changed by commands has commands that put it back (revert)")
+    def _is_one_of_both(self) -> Self:
+        if (self.remedy is None) == (self.title is None):
+            raise ValueError("it has a remedy, or the title of advice")
+        if self.remedy is None and self.given:
+            raise ValueError("with: advice has no parameters")
         return self
 
 
@@ -55,7 +58,7 @@ class Hypothesis(Strict):
     """Other hypotheses that are true where it is, for it is behind them: they rank after it."""
     details: tuple[Id, ...] = ()
     """Recipes that say more of it, the most telling first."""
-    remedies: tuple[Remedy, ...] = ()
+    remedies: tuple[ProposedRemedy, ...] = ()
     next: Text
     """The command to type next, where it is established."""
 
@@ -63,7 +66,7 @@ class Hypothesis(Strict):
     def _commands_can_be_filled_in(self) -> Self:
         texts = [self.next]
         for remedy in self.remedies:
-            texts += [*remedy.commands, *remedy.revert, remedy.caution or ""]
+            texts += [*remedy.given.values(), remedy.caution or ""]
         for text in texts:
             fill_in(text, {})
         return self

@@ -163,6 +163,19 @@ def _raw_blocks(case: Case) -> Iterator[Block]:
                     yield "code", command
             if remedy["caution"]:
                 yield "under", remedy["caution"]
+            if "remedy" in remedy:
+                given = "".join(
+                    f" --with {n}=…" for n, value in remedy.get("given", {}).items() if value == n.upper()
+                )
+                yield "under", "tried under your load, and put back:"
+                yield "code", f"ebpf-recipe experiment --case DIR --remedy {remedy['remedy']}{given} -- LOAD"
+    if case.get("tried"):
+        yield "heading", "Tried"
+        for tried in case["tried"]:
+            given = " ".join(f"{name}={value}" for name, value in tried["parameters"].items())
+            proof = "proven" if tried["proves"] else "not proven"
+            told = f"with {tried['remedy']} {given} it is {tried['verdict'] or 'not known'}"
+            yield "item", f"{tried['hypothesis']}: {proof}: {told}: {tried['reason']}"
     yield "heading", "Next"
     yield "code", case["next"]
     cost = case["cost"]

@@ -55,6 +55,18 @@ def own_command(*words: str) -> list[str]:
     return [sys.executable, "-P", "-m", "runner", *options, *words]
 
 
+def reason_of(said: str, exit_code: int) -> str:
+    """Return what our own command says of its failure: the message, and what to do.
+
+    :param said: What it wrote to stderr.
+    """
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    start = next((place for place, line in enumerate(lines) if line.startswith("ebpf-recipe:")), None)
+    if start is None:
+        return f"it ended with exit code {exit_code}" + (f": {lines[-1]}" if lines else "")
+    return "; ".join([lines[start].removeprefix("ebpf-recipe: "), *lines[start + 1 :]])
+
+
 def run_command(
     argv: Sequence[str],
     signals: Interrupts,

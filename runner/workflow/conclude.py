@@ -12,7 +12,7 @@ from runner.workflow.findings import findings_of
 from runner.workflow.judging import has_support, is_target_seen, judged
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from runner.capture.document import Capture
     from runner.workflow.documents import (
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
         HypothesisResult,
         NotMeasured,
         Plan,
+        PlannedHypothesis,
         PlannedStep,
         RemedyResult,
+        Tried,
     )
 
 SCHEMA = "ebpf-recipe/case/v1"
@@ -51,12 +53,14 @@ def conclude(
     failures: Mapping[str, str],
     *,
     is_complete: bool,
+    tried: Sequence[Tried] = (),
 ) -> Case:
     """Return what may be concluded.
 
     :param taken: The captures that there are, each with its step, in the order of their steps.
     :param failures: Why a step has no capture, by the step's name.
     :param is_complete: All that was planned was run.
+    :param tried: Experiments with its remedies.
     """
     account = _account(taken)
     results = judged(plan, taken, account)
@@ -65,7 +69,7 @@ def conclude(
     texts = {each["id"]: each for each in plan["hypotheses"]}
     is_measured = is_target_seen(plan, taken) and any(each["status"] != "not-measured" for each in results)
     followed = {each["id"] for each in leading(plan, results)}
-    return {
+    case: Case = {
         "schema": "ebpf-recipe/case/v1",
         "symptom": plan["symptom"],
         "title": plan["title"],
@@ -93,6 +97,9 @@ def conclude(
         },
         "next": _next(plan, results, established, known),
     }
+    if tried:
+        case["tried"] = list(tried)
+    return case
 
 
 def _account(taken: Sequence[tuple[PlannedStep, Capture]]) -> Account | None:
@@ -139,17 +146,23 @@ def _not_measured(
     return found
 
 
-def _remedies(name: str, hypothesis: Any, known: Mapping[str, str]) -> list[RemedyResult]:
-    return [
-        {
+def _remedies(name: str, hypothesis: PlannedHypothesis, known: Mapping[str, str]) -> Iterator[RemedyResult]:
+    for each in hypothesis["remedies"]:
+        found: RemedyResult = {
             "hypothesis": name,
             "title": each["title"],
             "commands": [fill_in(text, known) for text in each["commands"]],
             "revert": [fill_in(text, known) for text in each["revert"]],
             "caution": None if each["caution"] is None else fill_in(each["caution"], known),
         }
-        for each in hypothesis["remedies"]
-    ]
+        if "remedy" in each:
+            # Nobody quotes them: they are no words of a shell.
+            bare = {
+                place: shlex.split(value)[0] for place, value in known.items() if value and place != "target"
+            }
+            found["remedy"] = each["remedy"]
+            found["given"] = {name: fill_in(value, bare) for name, value in each.get("given", {}).items()}
+        yield found
 
 
 def target_words(target: Mapping[str, Sequence[str]]) -> str:

@@ -81,6 +81,10 @@ class PlannedRemedy(TypedDict):
     commands: list[str]
     revert: list[str]
     caution: str | None
+    remedy: NotRequired[str]
+    """Its id, where `ebpf-recipe experiment` can try it."""
+    given: NotRequired[dict[str, str]]
+    """Values of its parameters."""
 
 
 class PlannedHypothesis(TypedDict):
@@ -216,6 +220,24 @@ class RemedyResult(TypedDict):
     commands: list[str]
     revert: list[str]
     caution: str | None
+    remedy: NotRequired[str]
+    """Its id, where `ebpf-recipe experiment --case DIR --remedy ID` can try it."""
+    given: NotRequired[dict[str, str]]
+    """Values of its parameters that are known; those in capitals are not."""
+
+
+class Tried(TypedDict):
+    """A remedy of the case that was tried in an experiment."""
+
+    hypothesis: str
+    remedy: str
+    parameters: dict[str, str]
+    started: str
+    verdict: str | None
+    reason: str
+    proves: bool
+    """It is better with the change: the cause is proven."""
+    directory: str
 
 
 class Cost(TypedDict):
@@ -245,6 +267,8 @@ class Case(TypedDict):
     findings: list[Finding]
     not_measured: list[NotMeasured]
     remedies: list[RemedyResult]
+    tried: NotRequired[list[Tried]]
+    """Experiments with its remedies, in their order; not there before the first."""
     cost: Cost
     next: str
     """The command to type."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from runner.errors import ValueRefused
 from runner.workflow.conclude import conclude, detail_steps
 from runner.workflow.stepping import Stepper, TargetEnded
+from runner.workflow.tried import tried_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,7 +53,8 @@ def concluded(folder: CaseFolder, plan: Plan) -> Case:
     scanned = folder.taken(plan["scan"])
     steps = [*plan["scan"], *detail_steps(plan, scanned)]
     failures = {step["name"]: why for step in steps if (why := folder.failure_of(step)) is not None}
-    return conclude(plan, folder.taken(steps), failures, is_complete=all(map(folder.is_run, steps)))
+    is_complete = all(map(folder.is_run, steps))
+    return conclude(plan, folder.taken(steps), failures, is_complete=is_complete, tried=tried_in(folder.path))
 
 
 def check_same_boot(plan: Plan, hostname: str, boot_id: str | None) -> None:

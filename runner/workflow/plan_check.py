@@ -49,6 +49,7 @@ def _mistakes(plan: Plan) -> Iterator[str]:
         texts = [hypothesis["next"]]
         for remedy in hypothesis["remedies"]:
             texts += [*remedy["commands"], *remedy["revert"], remedy["caution"] or ""]
+            texts += remedy.get("given", {}).values()
         for text in texts:
             try:
                 fill_in(text, {})

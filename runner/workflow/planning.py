@@ -18,6 +18,7 @@ from runner.recipe.lint.evidence import check_evidence
 from runner.recipe.parameters import Number
 from runner.recipe.probe_heads import probes_of
 from runner.workflow.costs import predicted, shared
+from runner.workflow.planned_remedy import planned_remedy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -279,15 +280,7 @@ def _planned(each: Hypothesis) -> PlannedHypothesis:
         "parts": list(each.parts),
         "shows_as": list(each.shows_as),
         "details": list(each.details),
-        "remedies": [
-            {
-                "title": remedy.title,
-                "commands": list(remedy.commands),
-                "revert": list(remedy.revert),
-                "caution": remedy.caution,
-            }
-            for remedy in each.remedies
-        ],
+        "remedies": [planned_remedy(remedy) for remedy in each.remedies],
         "next": each.next,
     }
 

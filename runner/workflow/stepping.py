@@ -14,7 +14,8 @@ from runner.capture.read import read_capture
 from runner.errors import ExitCode, Interrupted, NotWritten, Terminated
 from runner.host import processes
 from runner.lifetime import end_with_parent
-from runner.workflow.command import own_command
+from runner.workflow.beside import end_signal, waiting_command
+from runner.workflow.command import own_command, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -32,10 +33,6 @@ _END_SECONDS = 60.0
 """Most that a run takes from the end of its window to its capture, before it is ended."""
 
 _MOST_STDERR = 4000
-_AS_LONG_AS_OTHERS = ': > "$0"; read _ || :'
-_SO_LONG = ': > "$0"; exec sleep "$1"'
-"""What runs beside others have for a command: it says that they are attached, and waits for the others' end,
-or for so many seconds."""
 
 
 @dataclass(slots=True)
@@ -92,7 +89,7 @@ class Stepper:
         """
         beside = [each for each in steps if each["beside"] == "any"]
         running: list[_Running] = []
-        with self._ended_at_last(running), _pipe() as (read_end, write_end):
+        with self._ended_at_last(running), end_signal() as (read_end, write_end):
             if beside:
                 self._say(f"tracing beside each other: {', '.join(each['recipe'] for each in beside)}")
             for each in beside:
@@ -137,10 +134,7 @@ class Stepper:
             attached = str(path.with_name(f".{step['name']}.attached"))
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(attached)  # noqa: PTH108
-            waiting = (
-                [_SO_LONG, attached, f"{step['seconds']:g}"] if is_cut else [_AS_LONG_AS_OTHERS, attached]
-            )
-            words += ["--", "sh", "-c", *waiting]
+            words += ["--", *waiting_command(attached, step["seconds"] if is_cut else None)]
         argv = own_command(*words)
         self._folder.log("run", f"{step['stage']} of {step['layer']}", step=step["name"], argv=words)
         with self._stderr_path(step).open("wb") as stderr:
@@ -240,7 +234,7 @@ class Stepper:
                 seconds=window["duration_seconds"],
             )
             return
-        why = _reason(said, one.process.returncode)
+        why = reason_of(said, one.process.returncode)
         if one.process.returncode == ExitCode.WRITE:
             raise NotWritten(
                 f"{one.step['recipe']}: {why}",
@@ -249,22 +243,3 @@ class Stepper:
         self._folder.keep_failure(one.step, why, one.process.returncode, said)
         self._folder.log("no capture", why, step=one.step["name"])
         self._say(f"{one.step['recipe']}: {why}")
-
-
-def _reason(said: str, exit_code: int) -> str:
-    """Return what a run says of its failure: the message, and what to do."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    start = next((place for place, line in enumerate(lines) if line.startswith("ebpf-recipe:")), None)
-    if start is None:
-        return f"it ended with exit code {exit_code}" + (f": {lines[-1]}" if lines else "")
-    return "; ".join([lines[start].removeprefix("ebpf-recipe: "), *lines[start + 1 :]])
-
-
-@contextlib.contextmanager
-def _pipe() -> Iterator[tuple[int, int]]:
-    read_end, write_end = os.pipe()
-    try:
-        yield read_end, write_end
-    finally:
-        os.close(read_end)
-        os.close(write_end)

@@ -8,22 +8,19 @@ from typing import TYPE_CHECKING
 
 from jinja2 import TemplateNotFound
 
-from runner.capture.signs import RULES as SIGNS
-from runner.recipe.catalogue import HYPOTHESES, Catalogue, catalogues
+from runner.recipe.catalogue import HYPOTHESES, REMEDIES, Catalogue, catalogues
 from runner.recipe.finding import Finding, RecipeRefused
-from runner.recipe.hypotheses import near_ids, read_hypothesis
 from runner.recipe.lint.evidence import evidence
 from runner.recipe.lint.files import Selection, select, select_catalogues
+from runner.recipe.lint.hypotheses import of_hypothesis, of_remedy
 from runner.recipe.lint.outputs import OUTPUT_RULES
 from runner.recipe.lint.programs import PROGRAM_RULES
 from runner.recipe.lint.subject import Programs, Subject
 from runner.recipe.lint.texts import TEXT_RULES
 from runner.recipe.load import OUTSIDE, LoadedRecipe, is_outside, read_recipe
-from runner.recipe.model_hypothesis import Hypothesis
 from runner.recipe.program_rules import broken_rules
 from runner.recipe.render import Renderer, template_environment
 from runner.recipe.templates import Sources
-from runner.recipe.yaml_file import read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -35,7 +32,7 @@ class Report:
     """What lint found.
 
     :param findings: In the order of their places.
-    :param files: How many recipes, includes and hypotheses were looked at.
+    :param files: How many recipes, includes, hypotheses and remedies were looked at.
     """
 
     findings: tuple[Finding, ...]
@@ -59,18 +56,21 @@ def lint(paths: Iterable[Path] = ()) -> Report:
     selection_and_known = {each.recipes.resolve(): each for each in known} | selection.catalogues
     files_by_id = _files_by_id(selection_and_known.values())
     findings = set(selection.findings)
-    known_hypotheses = _hypotheses(selection_and_known.values())
+    known_hypotheses = _named(selection_and_known.values(), HYPOTHESES)
+    known_remedies = _named(selection_and_known.values(), REMEDIES)
     for path, catalogue in selection.recipes.items():
         findings.update(_of_recipe(path, catalogue, files_by_id, known_hypotheses))
     for path in selection.hypotheses:
-        findings.update(_of_hypothesis(path, files_by_id, known_hypotheses))
+        findings.update(of_hypothesis(path, files_by_id, known_hypotheses, known_remedies))
+    for path in selection.remedies:
+        findings.update(of_remedy(path, files_by_id, known_remedies))
     for path in selection.includes:
         findings.update(_of_template(path))
     return Report(tuple(sorted(findings)), _count(selection))
 
 
 def _count(selection: Selection) -> int:
-    return len(selection.recipes) + len(selection.includes) + len(selection.hypotheses)
+    return sum(map(len, (selection.recipes, selection.includes, selection.hypotheses, selection.remedies)))
 
 
 def _files_by_id(all_catalogues: Iterable[Catalogue]) -> dict[str, list[Path]]:
@@ -81,38 +81,13 @@ def _files_by_id(all_catalogues: Iterable[Catalogue]) -> dict[str, list[Path]]:
     return found
 
 
-def _hypotheses(all_catalogues: Iterable[Catalogue]) -> dict[str, list[Path]]:
+def _named(all_catalogues: Iterable[Catalogue], folder: str) -> dict[str, list[Path]]:
+    """Return the files of a folder that holds no recipes, by id."""
     found: dict[str, list[Path]] = {}
     for each in all_catalogues:
-        for path in sorted((each.recipes / HYPOTHESES).glob("*.yaml")):
+        for path in sorted((each.recipes / folder).glob("*.yaml")):
             found.setdefault(path.stem, []).append(path)
     return found
-
-
-def _of_hypothesis(
-    path: Path, recipes: Mapping[str, object], known: Mapping[str, list[Path]]
-) -> Iterator[Finding]:
-    found = read_hypothesis(path)
-    if not isinstance(found, Hypothesis):
-        yield from found
-        return
-    file = read_yaml(path)
-    for other in known.get(path.stem, ()):
-        if os.path.realpath(other) != os.path.realpath(path):
-            yield file.finding("id-duplicate", ("id",), f"there is another hypothesis {path.stem}: {other}")
-    for place, sign in enumerate(found.signs):
-        if sign.sign not in SIGNS:
-            text = f"there is no sign {sign.sign!r}{near_ids(sign.sign, SIGNS)}"
-            yield file.finding("sign-unknown", ("signs", place, "sign"), text)
-    for place, name in enumerate(found.shows_as):
-        if name not in known:
-            text = f"there is no hypothesis {name!r}{near_ids(name, known)}"
-            yield file.finding("hypothesis-unknown", ("shows_as", place), text)
-    for place, name in enumerate(found.details):
-        if name not in recipes:
-            yield file.finding(
-                "related-unknown", ("details", place), f"there is no recipe {name!r}{near_ids(name, recipes)}"
-            )
 
 
 def _of_recipe(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.errors import ValueRefused
-from runner.recipe.catalogue import HYPOTHESES, RUNBOOKS, TEMPLATE_SUFFIX, Catalogue
+from runner.recipe.catalogue import HYPOTHESES, REMEDIES, RUNBOOKS, TEMPLATE_SUFFIX, Catalogue
 from runner.recipe.finding import Finding
 from runner.recipe.small_file import read_small
 
@@ -39,13 +39,14 @@ class Selection:
 
     :param recipes: Recipe files, each with its catalogue.
     :param includes: Templates that are no recipe's own, each with its catalogue.
-    :param hypotheses: Files of hypotheses, each with its catalogue.
+    :param hypotheses: Files of hypotheses, each with its catalogue; `remedies` likewise.
     """
 
     catalogues: dict[Path, Catalogue] = field(default_factory=dict)
     recipes: dict[Path, Catalogue] = field(default_factory=dict)
     includes: dict[Path, Catalogue] = field(default_factory=dict)
     hypotheses: dict[Path, Catalogue] = field(default_factory=dict)
+    remedies: dict[Path, Catalogue] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
 
@@ -109,6 +110,11 @@ def _add_file(selection: Selection, file: Path) -> None:
     selection.catalogues.setdefault(catalogue.recipes.resolve(), catalogue)
     if folder == catalogue.recipes and file.parent.name == HYPOTHESES and file.suffix == ".yaml":
         selection.hypotheses[file] = catalogue
+        return
+    if folder == catalogue.recipes and file.parent.name == REMEDIES:
+        # Beside them stand the sources of programs that they load.
+        if file.suffix == ".yaml":
+            selection.remedies[file] = catalogue
         return
     if folder == catalogue.recipes:
         if file.suffix == ".yaml":

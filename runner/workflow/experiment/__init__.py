@@ -1,0 +1,1 @@
+"""One change, tried under one load, and put back."""

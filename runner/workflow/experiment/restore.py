@@ -1,0 +1,92 @@
+"""Puts settings back: each is read first, and what somebody else changed meanwhile is not overwritten."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from runner.errors import EbpfRecipeError, ExitCode
+from runner.workflow.experiment.setting import SettingFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from runner.workflow.experiment.journal import Entry
+
+Became = Literal["as-before", "put-back", "gone", "left", "failed"]
+"""`left`: somebody else changed it, and it stays as it is; `gone`: there is nothing left to be put back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What became of a setting.
+
+    :param detail: Why, in words; empty where there is nothing to say.
+    :param by_hand: What to type where it is not as it was.
+    """
+
+    name: str
+    became: Became
+    detail: str = ""
+    by_hand: tuple[str, ...] = ()
+
+    @property
+    def is_other(self) -> bool:
+        """Whether it is not as it was before."""
+        return self.became in ("left", "failed")
+
+
+class HostChanged(EbpfRecipeError):
+    """The host is not as it was before: something could not be put back, or was not to be."""
+
+    exit_code = ExitCode.CHANGED
+
+
+def restore(entries: Sequence[Entry], ask: Callable[[str], bool] | None) -> list[Restored]:
+    """Put settings back, the last that was changed first; one that fails keeps no other from it.
+
+    :param ask: Whether to put back what somebody else changed; None where there is nobody to ask.
+    """
+    return [_restore(each, ask) for each in reversed(entries)]
+
+
+def refuse_unless_restored(found: Iterable[Restored]) -> None:
+    """Say loudly what is not as it was, and what to type.
+
+    :raises HostChanged: Something is not.
+    """
+    other = [each for each in found if each.is_other]
+    if not other:
+        return
+    lines = [f"{each.name}: {each.detail}" for each in other]
+    commands = [f"  {command}" for each in other for command in each.by_hand]
+    raise HostChanged(
+        "this host is not as it was before:\n" + "\n".join(f"  {line}" for line in lines),
+        hint="\n".join(["put it back by hand:", *commands, "then: ebpf-recipe experiment recover"]),
+    )
+
+
+def _restore(entry: Entry, ask: Callable[[str], bool] | None) -> Restored:
+    setting, before = entry.setting, entry.before
+    by_hand = tuple(setting.revert_by_hand(before))
+    try:
+        if setting.is_gone(before):
+            return Restored(setting.name, "gone", "it is not there any more")
+        now = setting.read()
+        if setting.is_same(now, before):
+            return Restored(setting.name, "as-before")
+        # While it was being changed nobody knows what it would become: what it is now is taken for that.
+        if entry.after is not None and not setting.is_same(now, entry.after):
+            detail = (
+                f"somebody else changed it meanwhile: it is {now!r}; before the experiment {before!r}, "
+                f"and the experiment made it {entry.after!r}"
+            )
+            if ask is None or not ask(f"{setting.name}: {detail}. Put {before!r} back?"):
+                return Restored(setting.name, "left", detail, by_hand)
+        setting.put_back(before)
+        found = setting.read()
+    except SettingFailed as error:
+        return Restored(setting.name, "failed", error.message, by_hand)
+    if not setting.is_same(found, before):
+        return Restored(setting.name, "failed", f"it is {found!r} instead of {before!r}", by_hand)
+    return Restored(setting.name, "put-back", f"{now!r} back to {before!r}")

@@ -1,0 +1,273 @@
+"""One setting of the host: read, changed, checked, put back; by a file or by commands.
+
+All that is needed to put it back is in it, so that a journal can keep it for another process.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import tempfile
+from typing import IO, Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from runner.errors import EbpfRecipeError, ExitCode
+from runner.recipe.model_setting import Form  # noqa: TC001  # pydantic reads it
+
+LONGEST_SECONDS = 60.0
+"""A command that reads or changes a setting and takes longer is ended: nobody would know when it acts."""
+
+_MOST_SAID = 500
+
+
+class SettingFailed(EbpfRecipeError):
+    """A setting could not be read, changed or put back."""
+
+    exit_code = ExitCode.HOST
+
+
+class _Setting(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    netns: str | None = None
+    """The network namespace (`ip netns`) in which it is."""
+    persists: bool = False
+    """It survives a reboot."""
+
+
+class FileSetting(_Setting):
+    """A file of one value."""
+
+    kind: Literal["file"] = "file"
+    file: str
+    value: str
+    form: Form = "text"
+    sysctl: str | None = None
+    """Its name, where it is below /proc/sys."""
+
+    def read(self) -> str:
+        """Return its state, as it can be written again.
+
+        :raises SettingFailed: It cannot be read.
+        """
+        if self.netns is None:
+            try:
+                with open(self.file, encoding="utf-8", errors="replace") as file:  # noqa: PTH123
+                    return self._state(file.read(1 << 16))
+            except OSError as error:
+                raise SettingFailed(f"{self.file}: {error.strerror}") from error
+        return self._state(_said_by(_in(self.netns, ["cat", self.file]), self.name))
+
+    def is_same(self, one: str, other: str) -> bool:
+        """Whether two states are the same."""
+        if self.form != "mask":
+            return one == other
+        return one.replace(",", "").lstrip("0") == other.replace(",", "").lstrip("0")
+
+    def apply(self) -> None:
+        """Change it.
+
+        :raises SettingFailed: It cannot be written, or takes another value.
+        """
+        self._write(self.value)
+
+    def verify(self, before: str) -> str | None:
+        """Return why it is not as it was changed to be; None where it is."""
+        del before
+        found, wanted = self.read(), " ".join(self.value.split())
+        return None if self.is_same(found, wanted) else f"{self.name} is {found!r} instead of {wanted!r}"
+
+    def put_back(self, before: str) -> None:
+        """Write the state before.
+
+        :raises SettingFailed: It cannot be written.
+        """
+        self._write(before)
+
+    def is_gone(self, before: str) -> bool:
+        """Whether there is no such file any more: its device, interface or namespace is gone."""
+        del before
+        if self.netns is None:
+            return not os.path.exists(self.file)  # noqa: PTH110
+        if not os.path.exists(f"/run/netns/{self.netns}"):  # noqa: PTH110
+            return True
+        return _ended(_in(self.netns, ["test", "-e", self.file])).returncode != 0
+
+    @property
+    def change_by_hand(self) -> list[str]:
+        """Return the commands that change it."""
+        if self.sysctl is not None:
+            return [self._shown(f"sysctl -w {self.sysctl}={shlex.quote(self.value)}")]
+        return [self._shown(f"echo {shlex.quote(self.value)} > {self.file}")]
+
+    def revert_by_hand(self, before: str) -> list[str]:
+        """Return the commands that put it back."""
+        return self.model_copy(update={"value": before}).change_by_hand
+
+    def _shown(self, command: str) -> str:
+        return command if self.netns is None else shlex.join(_in(self.netns, ["sh", "-c", command]))
+
+    def _state(self, text: str) -> str:
+        words = " ".join(text.split())
+        if self.form == "choice" and "[" in words:
+            return words.partition("[")[2].partition("]")[0]
+        return words
+
+    def _write(self, value: str) -> None:
+        if self.netns is not None:
+            script = 'printf "%s\\n" "$1" > "$2"'
+            _said_by(_in(self.netns, ["sh", "-c", script, "sh", value, self.file]), self.name)
+            return
+        try:
+            with open(self.file, "w", encoding="utf-8") as file:  # noqa: PTH123
+                file.write(f"{value}\n")
+        except OSError as error:
+            raise SettingFailed(f"{self.file}: {value!r}: {error.strerror}") from error
+
+
+class CommandSetting(_Setting):
+    """Anything that commands change: texts for `sh -e`."""
+
+    kind: Literal["commands"] = "commands"
+    read_text: str
+    apply_text: str
+    verify_text: str | None
+    revert_text: str
+    gone_text: str | None
+    counters_text: str | None
+    environment: dict[str, str]
+
+    def read(self) -> str:
+        """Return its state, as it is printed.
+
+        :raises SettingFailed: It cannot be read.
+        """
+        return self._run(self.read_text, "cannot be read").strip()
+
+    def is_same(self, one: str, other: str) -> bool:
+        """Whether two states are the same."""
+        return one == other
+
+    def apply(self) -> None:
+        """Change it.
+
+        :raises SettingFailed: The command failed.
+        """
+        self._run(self.apply_text, "cannot be changed")
+
+    def verify(self, before: str) -> str | None:
+        """Return why it is not as it was changed to be; None where it is."""
+        if self.verify_text is None:
+            return None if self.read() != before else f"{self.name} is still {before!r}"
+        done = _ended(self._argv(self.verify_text), {**self.environment, "BEFORE": before})
+        return (
+            None if done.returncode == 0 else f"{self.name}: {_last(done) or 'it is not as it was changed'}"
+        )
+
+    def put_back(self, before: str) -> None:
+        """Put the state before back.
+
+        :raises SettingFailed: The command failed.
+        """
+        self._run(self.revert_text, "cannot be put back", {"BEFORE": before})
+
+    def is_gone(self, before: str) -> bool:
+        """Whether there is nothing left to put back."""
+        if self.netns is not None and not os.path.exists(f"/run/netns/{self.netns}"):  # noqa: PTH110
+            return True
+        if self.gone_text is None:
+            return False
+        done = _ended(self._argv(self.gone_text), {**self.environment, "BEFORE": before})
+        return done.returncode == 0
+
+    def counters(self) -> dict[str, int]:
+        """Return what the change itself counted, by name; lines that are no counters are left out."""
+        if self.counters_text is None:
+            return {}
+        found = {}
+        for line in self._run(self.counters_text, "does not say what it counted").splitlines():
+            name, _, count = line.strip().rpartition(" ")
+            if name and count.isdecimal():
+                found[name] = int(count)
+        return found
+
+    @property
+    def change_by_hand(self) -> list[str]:
+        """Return the commands that change it."""
+        return [self._shown(self.apply_text, {})]
+
+    def revert_by_hand(self, before: str) -> list[str]:
+        """Return the commands that put it back."""
+        return [self._shown(self.revert_text, {"BEFORE": before})]
+
+    def _shown(self, text: str, more: dict[str, str]) -> str:
+        values = {name: value for name, value in {**self.environment, **more}.items() if name in text}
+        variables = [f"{name}={shlex.quote(value)}" for name, value in values.items()]
+        return " ".join([*variables, shlex.join(self._argv(text))])
+
+    def _argv(self, text: str) -> list[str]:
+        return _in(self.netns, ["sh", "-ec", text])
+
+    def _run(self, text: str, what: str, more: dict[str, str] | None = None) -> str:
+        return _said_by(self._argv(text), f"{self.name} {what}", {**self.environment, **(more or {})})
+
+
+Setting = Annotated[FileSetting | CommandSetting, Field(discriminator="kind")]
+
+
+def check_fails(text: str, environment: dict[str, str], netns: str | None) -> str | None:
+    """Return what a check for `sh -e` said when it failed; None where it succeeded."""
+    done = _ended(_in(netns, ["sh", "-ec", text]), environment)
+    return None if done.returncode == 0 else _last(done)
+
+
+def _in(netns: str | None, argv: list[str]) -> list[str]:
+    return argv if netns is None else ["ip", "netns", "exec", netns, *argv]
+
+
+def _said_by(argv: list[str], what: str, environment: dict[str, str] | None = None) -> str:
+    done = _ended(argv, environment)
+    if done.returncode:
+        raise SettingFailed(f"{what}: {_last(done) or f'exit {done.returncode}'}")
+    return done.stdout
+
+
+def _ended(argv: list[str], environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, whatever signals come: what is half done is worse than what is late.
+
+    What it leaves behind keeps no pipe of ours: its output goes to files.
+    """
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        try:
+            # A session of its own: Ctrl-C on the terminal is not for it.
+            process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                env={**os.environ, **(environment or {})},
+                start_new_session=True,
+                close_fds=False,
+            )
+        except OSError as error:
+            raise SettingFailed(f"{argv[0]}: {error.strerror}") from error
+        try:
+            code = process.wait(LONGEST_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, 9)
+            process.wait()
+            return subprocess.CompletedProcess(argv, 124, "", f"it took longer than {LONGEST_SECONDS:g} s")
+        return subprocess.CompletedProcess(argv, code, _text(out), _text(err))
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read(1 << 20).decode(errors="replace")
+
+
+def _last(done: subprocess.CompletedProcess[str]) -> str:
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    return lines[-1][:_MOST_SAID] if lines else ""

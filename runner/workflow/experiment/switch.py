@@ -1,0 +1,121 @@
+"""Switches a change on and off, with a journal that is ahead of what is done."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runner.errors import HostRefused, ValueRefused
+from runner.workflow.experiment.journal import Entry, Journal, remove_journal
+from runner.workflow.experiment.restore import refuse_unless_restored, restore
+from runner.workflow.experiment.setting import CommandSetting, FileSetting, SettingFailed
+from runner.workflow.experiment.state import clear_work, journal_path, work_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from runner.workflow.experiment.change import Change
+    from runner.workflow.experiment.restore import Became
+
+
+class Switch:
+    """A change of this host, off to begin with.
+
+    :ivar entries: Its settings and their states.
+    :ivar counted: What it counted itself while it was on, by name.
+    :ivar became: What became of each setting when it was put back for the last time, by name.
+    """
+
+    def __init__(self, change: Change, directory: Path, ask: Callable[[str], bool] | None) -> None:
+        """Read how everything is now; nothing is changed yet.
+
+        :param directory: Where the experiment keeps its results.
+        :param ask: Whether to put back what somebody else changed; None where there is nobody to ask.
+        :raises HostRefused: This host cannot take the change.
+        :raises SettingFailed: A setting cannot be read.
+        :raises ValueRefused: All is so already.
+        """
+        self._change = change
+        self._ask = ask
+        self._path = journal_path()
+        change.check_host()
+        self.entries = [Entry(setting=each, before=each.read()) for each in change.settings]
+        _refuse_if_so_already(self.entries)
+        self.counted: dict[str, int] = {}
+        self.became: dict[str, Became] = {}
+        self.is_on = False
+        self._journal = Journal.begin(change.title, directory, self.entries)
+
+    def on(self) -> None:
+        """Change everything, and see that it is changed.
+
+        :raises SettingFailed: It could not be: what was done is put back.
+        :raises HostChanged: And that failed.
+        :raises HostRefused: Somebody else changed a setting since it was read.
+        """
+        for entry in self.entries:
+            now = entry.setting.read()
+            if not entry.setting.is_same(now, entry.before):
+                raise HostRefused(
+                    f"{entry.setting.name}: somebody else changed it meanwhile: it was {entry.before!r}, "
+                    f"and is {now!r} now",
+                    hint="it is left as it is; see who changes it, and try again",
+                )
+        for entry in self.entries:
+            entry.after = None
+        work_directory().mkdir(mode=0o700, exist_ok=True)
+        self._write()
+        self.is_on = True
+        try:
+            for entry in self.entries:
+                entry.setting.apply()
+                why_not = entry.setting.verify(entry.before)
+                if why_not is not None:
+                    raise SettingFailed(f"the change did not take: {why_not}")
+            for entry in self.entries:
+                entry.after = entry.setting.read()
+        except BaseException:
+            self.off()
+            raise
+        self._write()
+
+    def off(self) -> None:
+        """Put everything back.
+
+        :raises HostChanged: Something could not be, or was not to be: the journal stays.
+        """
+        self._count()
+        found = restore(self.entries, self._ask)
+        self.became = {each.name: each.became for each in found}
+        refuse_unless_restored(found)
+        self.is_on = False
+
+    def close(self) -> None:
+        """Forget the journal: everything is as it was, or is to stay as it is now."""
+        remove_journal(self._path)
+        if not self.is_on:
+            clear_work()
+
+    def _count(self) -> None:
+        for entry in self.entries:
+            if isinstance(entry.setting, CommandSetting) and entry.after is not None:
+                try:
+                    counters = entry.setting.counters()
+                except SettingFailed:
+                    continue
+                for name, count in counters.items():
+                    self.counted[name] = self.counted.get(name, 0) + count
+
+    def _write(self) -> None:
+        self._journal.entries = self.entries
+        self._journal.write(self._path)
+
+
+def _refuse_if_so_already(entries: Sequence[Entry]) -> None:
+    files = [each for each in entries if isinstance(each.setting, FileSetting)]
+    if len(files) < len(entries):
+        return
+    so = [each for each in files if each.setting.verify(each.before) is None]
+    if len(so) == len(entries):
+        names = ", ".join(f"{each.setting.name} is {each.before!r}" for each in so)
+        raise ValueRefused(f"there is nothing to try: {names} already", hint="try another value")
