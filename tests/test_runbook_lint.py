@@ -64,7 +64,7 @@ CASES = [
     ("model", "(?P<who>.*)", "(?P<who>.*", "pattern: ", "it is no regular expression"),
     ("model", "  - name: short\n", "  - name: short\n    shell: x\n", "name: short", "a step has one of the keys"),
     ("model", "    gate: latency.above(5ms) <= 1%\n    of: waits\n", "", "name: short", "a step has one of the keys"),
-    ("model", "look, shell: echo", "look, shel: echo", "shel:", "a step has one of the keys run, shell, expect, ask, gate, repeat, steps: did you mean shell?"),
+    ("model", "look, shell: echo", "look, shel: echo", "shel:", "a step has one of the keys run, shell, expect, ask, gate, experiment, repeat, steps: did you mean shell?"),
     ("model", "then: continue", "then: retry", "then: retry", "steps[1].on-failure.then: Input should be 'stop' or 'continue'"),
     ("model", "duration: 5s", "during: 5s", "during: 5s", "Extra inputs are not permitted"),
     ("model", "name: comm, type: comm", "name: comm, type: command", "type: command", "no such parameter type"),

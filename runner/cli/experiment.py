@@ -254,7 +254,7 @@ def _conduct(prepared: Prepared, folder: Path, case: Path | None, *, keep: bool)
     prepared.change.check_host()
     made = ExperimentFolder(folder)
     with Interrupts() as signals:
-        result = conduct(prepared, made, Conditions(signals, say, asking(), keep))
+        result = conduct(prepared, made, Conditions(signals, say, asking(), keep, sys.argv[1:]))
         signals.raise_from_now_on()
         if case is not None:
             _note(case, result)

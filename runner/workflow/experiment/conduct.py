@@ -14,6 +14,7 @@ from runner.compare.comparing import why_undecidable
 from runner.compare.loading import read_side
 from runner.errors import EbpfRecipeError, ExitCode, HostRefused, Interrupted, Terminated
 from runner.host.kernel import boot_id
+from runner.workflow.experiment.following import next_command
 from runner.workflow.experiment.journal import read_journal
 from runner.workflow.experiment.judge import judge
 from runner.workflow.experiment.measuring import RunFailed, check_signals, record, wait
@@ -23,7 +24,7 @@ from runner.workflow.experiment.state import clear_work, host_lock, journal_path
 from runner.workflow.experiment.switch import Switch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from runner.interrupts import Interrupts
     from runner.workflow.experiment.document import ExperimentResult, HostState, SettingResult
@@ -42,12 +43,14 @@ class Conditions:
     :param tell: Is told what is done now.
     :param ask: Whether to put back what somebody else changed; None where there is nobody to ask.
     :param keep: The change is to stay where it is better.
+    :param typed: The words that asked for it, to say what to type next.
     """
 
     signals: Interrupts
     tell: Callable[[str], None]
     ask: Callable[[str], bool] | None
     keep: bool
+    typed: Sequence[str]
 
 
 def conduct(prepared: Prepared, folder: ExperimentFolder, conditions: Conditions) -> ExperimentResult:
@@ -106,6 +109,7 @@ class _Conduct:
             self._put_back()
             raise
         self._put_back()
+        result["next"] = next_command(result, self._conditions.typed)
         result["ended"] = _now()
         result["seconds"] = round(time.monotonic() - self._began, 1)
         self._folder.save(result)

@@ -43,11 +43,8 @@ def recover(ask: Callable[[str], bool] | None, *, leave: bool = False) -> Recove
     since = _since(journal)
     found = [_taken_away(each) for each in journal.entries if since and not each.setting.persists]
     rest = [each for each in journal.entries if not (since and not each.setting.persists)]
-    is_other_machine = journal.machine_id is not None and machine_id() not in (None, journal.machine_id)
-    if is_other_machine:
-        # The state of a disk's image may be this machine's own by now: nothing is taken for ours.
-        rest = [each.model_copy(update={"after": each.after or ""}) for each in rest]
-    found += restore(rest, ask)
+    # What an image has may be this machine's own by now.
+    found += restore(rest, ask, is_ours=not _is_of_another_machine(journal))
     if not leave:
         refuse_unless_restored(found)
     remove_journal(path)
@@ -56,11 +53,15 @@ def recover(ask: Callable[[str], bool] | None, *, leave: bool = False) -> Recove
 
 
 def _since(journal: Journal) -> str:
-    if journal.machine_id is not None and machine_id() not in (None, journal.machine_id):
+    if _is_of_another_machine(journal):
         return f"the journal is of another machine ({journal.hostname}): this one was made from its image"
     if journal.boot_id != boot_id():
         return "the host was started anew since"
     return ""
+
+
+def _is_of_another_machine(journal: Journal) -> bool:
+    return journal.machine_id is not None and machine_id() not in (None, journal.machine_id)
 
 
 def _taken_away(entry: Entry) -> Restored:

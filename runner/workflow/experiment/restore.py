@@ -42,12 +42,15 @@ class HostChanged(EbpfRecipeError):
     exit_code = ExitCode.CHANGED
 
 
-def restore(entries: Sequence[Entry], ask: Callable[[str], bool] | None) -> list[Restored]:
+def restore(
+    entries: Sequence[Entry], ask: Callable[[str], bool] | None, *, is_ours: bool = True
+) -> list[Restored]:
     """Put settings back, the last that was changed first; one that fails keeps no other from it.
 
     :param ask: Whether to put back what somebody else changed; None where there is nobody to ask.
+    :param is_ours: What is as the experiment made it was made so by it, and not by another machine's.
     """
-    return [_restore(each, ask) for each in reversed(entries)]
+    return [_restore(each, ask, is_ours=is_ours) for each in reversed(entries)]
 
 
 def refuse_unless_restored(found: Iterable[Restored]) -> None:
@@ -66,7 +69,7 @@ def refuse_unless_restored(found: Iterable[Restored]) -> None:
     )
 
 
-def _restore(entry: Entry, ask: Callable[[str], bool] | None) -> Restored:
+def _restore(entry: Entry, ask: Callable[[str], bool] | None, *, is_ours: bool) -> Restored:
     setting, before = entry.setting, entry.before
     by_hand = tuple(setting.revert_by_hand(before))
     try:
@@ -76,11 +79,13 @@ def _restore(entry: Entry, ask: Callable[[str], bool] | None) -> Restored:
         if setting.is_same(now, before):
             return Restored(setting.name, "as-before")
         # While it was being changed nobody knows what it would become: what it is now is taken for that.
-        if entry.after is not None and not setting.is_same(now, entry.after):
+        is_as_made = entry.after is None or setting.is_same(now, entry.after)
+        if not (is_ours and is_as_made):
             detail = (
-                f"somebody else changed it meanwhile: it is {now!r}; before the experiment {before!r}, "
-                f"and the experiment made it {entry.after!r}"
+                f"it is {now!r}; before the experiment {before!r}, and the experiment made it {entry.after!r}"
             )
+            if is_ours:
+                detail = f"somebody else changed it meanwhile: {detail}"
             if ask is None or not ask(f"{setting.name}: {detail}. Put {before!r} back?"):
                 return Restored(setting.name, "left", detail, by_hand)
         setting.put_back(before)

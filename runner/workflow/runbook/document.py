@@ -18,7 +18,7 @@ class StepResult(TypedDict):
     """A step that was run or skipped; one that is repeated stands once for each round."""
 
     name: str
-    kind: Literal["run", "shell", "expect", "ask", "gate", "repeat", "steps"]
+    kind: Literal["run", "shell", "expect", "ask", "gate", "experiment", "repeat", "steps"]
     within: str | None
     """The step that it is inside of, or whose failure it was run for."""
     round: int | None

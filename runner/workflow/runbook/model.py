@@ -19,7 +19,7 @@ from runner.recipe.model_base import Id, Name, Strict, Text
 from runner.recipe.vocabulary import Symptom
 from runner.workflow.runbook.model_parameter import RunbookParameter
 
-KINDS = ("run", "shell", "expect", "ask", "gate", "repeat", "steps")
+KINDS = ("run", "shell", "expect", "ask", "gate", "experiment", "repeat", "steps")
 """A step has one of these keys, and is of that kind."""
 
 _TAG = "step:"
@@ -205,6 +205,17 @@ class GateStep(StepBase):
         return [self.gate] if isinstance(self.gate, str) else self.gate
 
 
+class ExperimentStep(StepBase):
+    """Try a change: a file, or the words of `ebpf-recipe experiment`."""
+
+    experiment: Annotated[Annotated[Template, _AS_TEXT] | Annotated[Argv, _AS_PARTS], _BY_SHAPE]
+
+    @property
+    def words(self) -> list[str]:
+        """Return the words behind `ebpf-recipe experiment`."""
+        return [self.experiment] if isinstance(self.experiment, str) else list(self.experiment)
+
+
 class Repeated(Strict):
     """Steps that are run again until a condition holds."""
 
@@ -229,7 +240,7 @@ class GroupStep(StepBase):
     steps: Annotated[list["Step"], Field(min_length=1)]
 
 
-AnyStep = RunStep | ShellStep | ExpectStep | AskStep | GateStep | RepeatStep | GroupStep
+AnyStep = RunStep | ShellStep | ExpectStep | AskStep | GateStep | ExperimentStep | RepeatStep | GroupStep
 
 
 def _tag(value: Any) -> str | None:
@@ -245,6 +256,7 @@ Step = Annotated[
     | Annotated[ExpectStep, Tag(f"{_TAG}expect")]
     | Annotated[AskStep, Tag(f"{_TAG}ask")]
     | Annotated[GateStep, Tag(f"{_TAG}gate")]
+    | Annotated[ExperimentStep, Tag(f"{_TAG}experiment")]
     | Annotated[RepeatStep, Tag(f"{_TAG}repeat")]
     | Annotated[GroupStep, Tag(f"{_TAG}steps")],
     Discriminator(
@@ -260,6 +272,7 @@ _CLASSES: Mapping[type[StepBase], str] = {
     ExpectStep: "expect",
     AskStep: "ask",
     GateStep: "gate",
+    ExperimentStep: "experiment",
     RepeatStep: "repeat",
     GroupStep: "steps",
 }
@@ -267,12 +280,14 @@ _CLASSES: Mapping[type[StepBase], str] = {
 RUN_OUTPUTS = ("capture", "grade", "ended_by", "exit_code")
 SHELL_OUTPUTS = ("stdout", "stderr", "exit_code")
 EXPECT_OUTPUTS = ("output", "exit_code")
+EXPERIMENT_OUTPUTS = ("verdict", "reason", "state", "ending", "directory", "exit_code")
 _OUTPUTS: Mapping[str, tuple[str, ...]] = {
     "run": RUN_OUTPUTS,
     "shell": SHELL_OUTPUTS,
     "expect": EXPECT_OUTPUTS,
     "ask": ("answer",),
     "gate": ("verdict",),
+    "experiment": EXPERIMENT_OUTPUTS,
     "repeat": ("rounds",),
     "steps": (),
 }

@@ -13,6 +13,7 @@ from runner.workflow.runbook.context import context_of
 from runner.workflow.runbook.model import (
     AskStep,
     ExpectStep,
+    ExperimentStep,
     GateStep,
     OnFailure,
     RepeatStep,
@@ -161,6 +162,8 @@ class Prepared:
                 yield f"{self._filled(step.ask)} [{choices or 'text'}{default}]"
             case GateStep():
                 yield from (f"{step.of}: {self._filled(gate)}" for gate in step.conditions)
+            case ExperimentStep():
+                yield f"$ ebpf-recipe experiment {self._joined(step.words)}"
             case _:
                 pass
 

@@ -11,6 +11,7 @@ from runner.workflow.runbook.check_recipe import said
 from runner.workflow.runbook.model import (
     AskStep,
     ExpectStep,
+    ExperimentStep,
     GateStep,
     GroupStep,
     OnFailure,
@@ -21,6 +22,7 @@ from runner.workflow.runbook.model import (
     places_of_steps,
     walk,
 )
+from runner.workflow.runbook.perform_experiment import perform_experiment
 from runner.workflow.runbook.perform_gate import perform_gate
 from runner.workflow.runbook.perform_run import perform_run
 from runner.workflow.runbook.perform_shell import perform_shell
@@ -141,6 +143,8 @@ class Stepping:
                 return perform_expect(step, self._scene)
             case GateStep():
                 return perform_gate(step, self._scene)
+            case ExperimentStep():
+                return perform_experiment(step, self._scene)
             case AskStep():
                 return self._ask(step)
             case RepeatStep():

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from runner.workflow.runbook.model import AskStep, ExpectStep, GateStep, RepeatStep, RunStep, ShellStep
+from runner.workflow.runbook.model import (
+    AskStep,
+    ExpectStep,
+    ExperimentStep,
+    GateStep,
+    RepeatStep,
+    RunStep,
+    ShellStep,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -57,6 +65,8 @@ def texts_of(step: AnyStep) -> Iterator[StepText]:
         case GateStep():
             for number, gate in enumerate(step.conditions):
                 yield StepText(gate, ("gate", number), "gate")
+        case ExperimentStep():
+            yield from _several(step.words, ("experiment",), step.experiment)
         case RepeatStep():
             yield StepText(step.repeat.every, ("repeat", "every"), "duration")
         case _:
