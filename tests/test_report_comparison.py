@@ -27,6 +27,11 @@ def shown(document, width=200, **more):
     return format_comparison(document, in_color=False, width=width, **more).splitlines()
 
 
+def load_of(**more):
+    steady = {"drift": 0.0, "drifts": False, "variation": 0.01, "varies": False}
+    return {"unit": "events", "before": 90.0, "after": 90.0, "differs": False} | steady | more
+
+
 def starts(lines, start):
     return next(index for index, line in enumerate(lines) if line.startswith(start))
 
@@ -164,10 +169,35 @@ def test_other_hosts_and_too_few_runs_are_said():
             {"unit": "events", "before": 0.0, "after": 2.5, "differs": False},
             "0 events per second before, 2.5 after",
         ),
+        (
+            load_of(drift=0.2689, drifts=True),
+            (
+                "90 events per second before, 90 after: it drifted by +26.9% from the first run to the last, so "
+                "nothing is compared"
+            ),
+        ),
+        (
+            load_of(drift=-0.2, drifts=True, variation=0.113, varies=True),
+            (
+                "90 events per second before, 90 after: it drifted by -20% from the first run to the last; runs of "
+                "one side vary by 11.3%, so nothing is compared"
+            ),
+        ),
+        (load_of(drift=0.05, drifts=False), "90 events per second before, 90 after"),
+        (load_of(drift=None, variation=None), "90 events per second before, 90 after"),
     ],
 )
 def test_the_load_is_said(load, words):
     assert f"load: {words}" in shown(comparison(load=load))
+
+
+@pytest.mark.parametrize("more", [{"drift": 0.3, "drifts": True}, {"variation": 0.2, "varies": True}])
+def test_a_load_that_was_not_one_is_in_colour(more, monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    yellow = "\x1b[33mload: 90 events"
+    assert yellow in format_comparison(comparison(load=load_of(**more)), in_color=True, width=200)
+    assert yellow not in format_comparison(comparison(load=load_of()), in_color=True, width=200)
 
 
 def test_gates_and_problems_are_a_line_each():

@@ -72,7 +72,7 @@ def compare(before: Read, after: Read, wanted: Wanted) -> Comparison:
     if work is not None:
         outcomes = [each.with_work(work) if each.subject.statistic == "rate" else each for each in outcomes]
     numbers = [[outcome.numbers(side) for side in sides] for outcome in outcomes]
-    loads = loads_of(sides, outcomes, work)
+    loads = loads_of(sides, arrangement, outcomes, work)
     if loads is None:
         detail = "nothing says whether both sides did the same work (let the command write its units of work)"
         found.add("load-unknown", None, [], detail, left_out=False)

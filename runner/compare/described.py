@@ -76,4 +76,8 @@ def described_load(loads: Loads | None) -> Load | None:
         "before": sum(loads.before) / len(loads.before),
         "after": sum(loads.after) / len(loads.after),
         "differs": loads.differ,
+        "drift": None if loads.drift is None else loads.drift.drift,
+        "drifts": loads.drift is not None and loads.drift.drifts,
+        "variation": None if loads.drift is None else loads.drift.variation,
+        "varies": loads.drift is not None and loads.drift.varies,
     }

@@ -23,10 +23,13 @@ class Arrangement:
 
     :param blocks: Of each block the runs before and after, by their places; one block where unpaired.
     :param is_interleaved: Runs of both sides took turns; None where it is not known when they were.
+    :param order: Of blocks, all runs in the order of their beginning: whether each is of the side after, and
+        its place there.
     """
 
     blocks: Sequence[tuple[Sequence[int], Sequence[int]]]
     is_interleaved: bool | None
+    order: Sequence[tuple[bool, int]] = ()
 
     @property
     def is_in_blocks(self) -> bool:
@@ -51,7 +54,7 @@ def arrange(before: Sequence[RecordedRun], after: Sequence[RecordedRun]) -> Arra
             ([place for side, place in four if not side], [place for side, place in four if side])
             for four in fours
         ]
-        return Arrangement(blocks, True)
+        return Arrangement(blocks, True, places)
     return Arrangement([unpaired], changes > 1)
 
 

@@ -98,6 +98,16 @@ class Load(TypedDict):
     after: float
     differs: bool
     """By more than 10 %."""
+    drift: NotRequired[float | None]
+    """From the first run to the last on a fitted line, as a ratio less 1; null where runs are not in blocks
+    of ABBA, or one had no load."""
+    drifts: NotRequired[bool]
+    """By more than 10 %, and not by chance: then no outcome has a verdict."""
+    variation: NotRequired[float | None]
+    """Standard deviation over mean of the runs of a side: of the side that varied more; null where runs are
+    not in blocks of ABBA."""
+    varies: NotRequired[bool]
+    """By more than 10 %: then no outcome has a verdict."""
 
 
 class Margin(TypedDict):

@@ -151,8 +151,8 @@ def _why_undecided(outcome: Outcome, two: TwoSides, numbers: Sequence[Numbers]) 
     blocked = obstacle(outcome, two.sides, numbers, two.problems)
     if blocked is not None:
         return blocked[0]
-    if two.loads is not None and two.loads.differ:
-        return f"the load differs: {two.loads.in_words()}"
+    if two.loads is not None and two.loads.obstacle is not None:
+        return two.loads.obstacle[0]
     sizes = [(len(before), len(after)) for before, after in two.arrangement.blocks]
     if not can_decide(sizes, ALPHA):
         before, after = (len(side) for side in two.sides)

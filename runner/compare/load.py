@@ -12,6 +12,8 @@ from runner.capture.percent import in_percent
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from runner.compare.load_drift import LoadDrift
+
 LARGEST_RATIO = 1.10
 """Of the greater load over the smaller one."""
 
@@ -22,19 +24,30 @@ class Loads:
 
     :param before: Of each run, and `after` likewise: units of work, or events, per second.
     :param unit: What was counted.
+    :param drift: How it went over the rounds, where runs were recorded in blocks of ABBA; else None.
     """
 
     ANEW: ClassVar[str] = "record both sides again under one load"
+    STEADY: ClassVar[str] = "record again under a steady load"
 
     before: Sequence[float]
     after: Sequence[float]
     unit: str = "events"
+    drift: LoadDrift | None = None
 
     @property
     def differ(self) -> bool:
         """Whether the mean of one side is more than 10 % above the other's."""
         least, most = sorted((fmean(self.before), fmean(self.after)))
         return most > least * LARGEST_RATIO
+
+    @property
+    def obstacle(self) -> tuple[str, str] | None:
+        """Return why nothing is compared under them, and what to record anew; None where it may be."""
+        if self.differ:
+            return f"the load differs: {self.in_words()}", self.ANEW
+        unsteady = None if self.drift is None else self.drift.in_words()
+        return None if unsteady is None else (unsteady, self.STEADY)
 
     def in_words(self) -> str:
         """Return both as people read them."""

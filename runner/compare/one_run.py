@@ -31,7 +31,7 @@ def judge_windows(
     sides = [series(before), series(after)]
     lengths = [side.block_length for side in sides]
     single = judge([Block((sides[0].mean,), (sides[1].mean,))], question, loads)
-    if loads is not None and loads.differ:
+    if loads is not None and loads.obstacle is not None:
         return single
     if lengths[0] is None or lengths[1] is None:
         return replace(single, reason=f"{single.reason}, and its windows are too few to say anything")

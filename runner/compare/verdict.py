@@ -86,8 +86,9 @@ def judge(blocks: Sequence[Block], question: Question, loads: Loads | None = Non
         test.effect,
         test.interval(alpha),
     )
-    if loads is not None and loads.differ:
-        return replace(facts, reason=f"the load differs: {loads.in_words()}", anew=loads.ANEW)
+    obstacle = None if loads is None else loads.obstacle
+    if obstacle is not None:
+        return replace(facts, reason=obstacle[0], anew=obstacle[1])
     sizes = [block.sizes for block in blocks]
     if not can_decide(sizes, alpha):
         return _too_few(facts, sizes, test, alpha)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from runner.compare.load import Loads
+from runner.compare.load_drift import load_drift
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from runner.compare.design import Arrangement
     from runner.compare.outcome import Outcome
     from runner.compare.runs import RecordedRun
 
@@ -23,25 +26,39 @@ def common_work(sides: Sequence[Sequence[RecordedRun]]) -> str | None:
 
 
 def loads_of(
-    sides: Sequence[Sequence[RecordedRun]], outcomes: Sequence[Outcome], work: str | None
+    sides: Sequence[Sequence[RecordedRun]],
+    arrangement: Arrangement,
+    outcomes: Sequence[Outcome],
+    work: str | None,
 ) -> Loads | None:
     """Return what each run did per second: work, or events of what decides; None where neither is known.
 
     Where a rate decides its events are what is compared, and no load.
     """
     if work is not None:
-        rates = [[_per_second(run) for run in side] for side in sides]
-        if all(each is not None for side in rates for each in side):
-            before, after = ([each for each in side if each is not None] for side in rates)
-            return Loads(before, after, work)
+        found = _known([[_per_second(run) for run in side] for side in sides], arrangement, work)
+        if found is not None:
+            return found
     for outcome in outcomes:
         are_known = all(outcome.is_of(run) for side in sides for run in side)
         if outcome.subject.statistic != "rate" and are_known:
-            rates = [[run.events_per_second(outcome.subject.table) for run in side] for side in sides]
-            if all(each is not None for side in rates for each in side):
-                before, after = ([each for each in side if each is not None] for side in rates)
-                return Loads(before, after)
+            table = outcome.subject.table
+            rates = [[run.events_per_second(table) for run in side] for side in sides]
+            found = _known(rates, arrangement, "events")
+            if found is not None:
+                return found
     return None
+
+
+def _known(rates: Sequence[Sequence[float | None]], arrangement: Arrangement, unit: str) -> Loads | None:
+    """Return the loads of both sides; None where that of a run is not known, or no number can hold it."""
+    before, after = ([each for each in side if each is not None and math.isfinite(each)] for side in rates)
+    if (len(before), len(after)) != tuple(map(len, rates)):
+        return None
+    if not arrangement.is_in_blocks:
+        return Loads(before, after, unit)
+    in_order = [(is_after, (after if is_after else before)[place]) for is_after, place in arrangement.order]
+    return Loads(before, after, unit, load_drift(in_order))
 
 
 def _per_second(run: RecordedRun) -> float | None:

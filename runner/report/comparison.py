@@ -16,6 +16,7 @@ from runner.report.comparison_words import (
     found,
     found_heading,
     interval_words,
+    is_one_load,
     load_words,
     outcome_name,
     p_words,
@@ -71,8 +72,7 @@ def format_comparison(
         console.print(_table(rows, comparison), *_reasons(rows, comparison), Text(), sep="\n")
     _say(console, "runs", f"{printable(design_words(comparison))}; {printable(recipe_words(comparison))}")
     load = comparison["load"]
-    style = "yellow" if load is None or load["differs"] else ""
-    _say(console, "load", printable(load_words(load)), style)
+    _say(console, "load", printable(load_words(load)), "" if is_one_load(load) else "yellow")
     for gate in comparison["gates"]:
         console.print(Text(printable(gate_line(gate)), style=GATE_STYLES[gate["verdict"]]))
     for problem in comparison["problems"]:

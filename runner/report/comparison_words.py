@@ -170,8 +170,26 @@ def load_words(load: Load | None) -> str:
         if before not in (0, after)
         else ""
     )
-    says = ": more than 10% apart, so nothing is compared" if load["differs"] else ""
-    return f"{_rate(before)} {load['unit']} per second before, {_rate(after)} after{change}{says}"
+    said = f"{_rate(before)} {load['unit']} per second before, {_rate(after)} after{change}"
+    kept = _not_one_load(load)
+    return f"{said}: {'; '.join(kept)}, so nothing is compared" if kept else said
+
+
+def is_one_load(load: Load | None) -> bool:
+    """Whether both sides are known to have had one load, from the first run to the last."""
+    return load is not None and not _not_one_load(load)
+
+
+def _not_one_load(load: Load) -> list[str]:
+    # Documents of before there were the fields of drift and variation have none of them.
+    found = ["more than 10% apart"] if load["differs"] else []
+    drift, variation = load.get("drift"), load.get("variation")
+    if drift is not None and load.get("drifts"):
+        sign = "-" if drift < 0 else "+"
+        found.append(f"it drifted by {sign}{in_percent(abs(drift))} from the first run to the last")
+    if variation is not None and load.get("varies"):
+        found.append(f"runs of one side vary by {in_percent(variation)}")
+    return found
 
 
 def _rate(value: float) -> str:
