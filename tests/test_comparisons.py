@@ -49,6 +49,15 @@ def test_comparisons_say_the_same_each_time():
     assert one.comparisons == sum(one.said["rate", 12].values()) == 3
 
 
+def test_of_runs_whose_load_drifts_too_there_is_no_verdict():
+    steady, grown = (
+        measure(Condition("made up", 0.5, session=0.2, session_load=load), "25%", 20) for load in (0.0, 0.6)
+    )
+    for runs in (6, 8, 12):
+        assert steady.share("octaves", runs, "worse") >= 0.9
+        assert grown.share("octaves", runs, "worse") == 0
+
+
 def test_windows_of_one_run_are_never_a_verdict(monkeypatch):
     monkeypatch.setattr("tests.laboratory.comparisons.OF_ONE_RUN", 40)
     found = measure_one_run(0.7, 1.0)

@@ -17,6 +17,7 @@ from statistics import fmean, variance
 
 from runner.compare.exploratory import explore
 from runner.compare.load import Loads
+from runner.compare.load_drift import LoadDrift, load_drift
 from runner.compare.margin import Margin
 from runner.compare.one_run import judge_windows
 from runner.compare.permutation import Block
@@ -52,6 +53,7 @@ CONDITIONS = (
     Condition("run offsets of 1, bimodal", 0.5, offset=1, runs="bimodal"),
     Condition("all of it", 0.7, offset=1, drift=0.2, windows="skewed", runs="skewed"),
     Condition("ABBA, 20% drift from first run to last", 0.5, offset=1, session=0.2),
+    Condition("ABBA, 60% drift of the load too", 0.5, offset=1, session=0.2, session_load=0.6),
 )
 
 STATISTICS = {
@@ -95,7 +97,9 @@ def measure(condition: Condition, change: str, comparisons: int) -> Cell:
     for _ in range(comparisons):
         before, after = _record(chance, condition, CHANGES[change])
         for runs in runs_of(condition):
-            loads = Loads([run.load for run in before[:runs]], [run.load for run in after[:runs]])
+            of_before, of_after = ([run.load for run in side[:runs]] for side in (before, after))
+            drift = _load_drift(of_before, of_after) if condition.session else None
+            loads = Loads(of_before, of_after, drift=drift)
             for statistic, (_, margin) in STATISTICS.items():
                 blocks = _blocks(before[:runs], after[:runs], statistic, in_blocks=bool(condition.session))
                 verdict = judge(blocks, Question("lower", margin), loads)
@@ -125,6 +129,13 @@ def _blocks(before: Sequence[Run], after: Sequence[Run], statistic: str, *, in_b
     if not in_blocks:
         return [Block(*sides)]
     return [Block(*(side[first : first + 2] for side in sides)) for first in range(0, len(before), 2)]
+
+
+def _load_drift(before: Sequence[float], after: Sequence[float]) -> LoadDrift:
+    """Return how the load of runs went that took turns in blocks of ABBA."""
+    left = (iter(before), iter(after))
+    order = itertools.islice(itertools.cycle(_ABBA), len(before) + len(after))
+    return load_drift([(bool(side), next(left[side])) for side in order])
 
 
 def _welch_says_same(block: Block, margin: Margin) -> bool:
@@ -231,7 +242,10 @@ def document(cells: dict[tuple[str, str], Cell], of_one_run: Sequence[OneRun]) -
         "the autocorrelation of neighbouring windows is 0.5. *All of it* has 0.7, run offsets of 1, drift within the",
         "run, and both windows and offsets skewed. ABBA is judged within blocks, all else unpaired. The load has",
         "offsets of its own, as large as those of what is measured: where they are large, many a comparison ends with",
-        "a load that differs, and says nothing; p is that of the test all the same.",
+        "a load that differs, and says nothing; p is that of the test all the same. Drift from the first run to the",
+        "last is that of 12 runs a side; 6 and 8 are the first of these, and drift by as much less. It is of what is",
+        "measured, and of the load only where the row says so: a load that is seen to drift, or to vary too much, ends a",
+        "comparison in ABBA without a verdict (`runner/compare/load_drift.py`).",
         "",
         "*Worse* is said where the whole 99% interval of the effect lies beyond the margin, *same* where both one-sided",
         "tests say that it lies inside. So a change as large as the margin (10% of mean log2 and rate) is neither, though",

@@ -61,6 +61,7 @@ class Condition:
     :param windows: Shape of the windows' distribution, `runs` that of the runs' offsets.
     :param after: The offset of runs after the change, where it is another.
     :param session: By how much the last run of a comparison is above its first one.
+    :param session_load: The same of the load.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Condition:
     runs: str = "normal"
     after: float | None = None
     session: float = 0.0
+    session_load: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ def simulate(chance: random.Random, condition: Condition, factor: float = 1.0, p
         [session + each for each in _levels(chance, condition)],
         [session + each for each in _levels(chance, condition)],
     )
-    load = _levels(chance, condition)
+    grown = place * math.log2(1 + condition.session_load)
+    load = [grown + each for each in _levels(chance, condition)]
     shares, octaves, counts, events = [], [], [], []
     for window in range(WINDOWS):
         row = _histogram(chance, latency[window] + math.log2(factor), EVENTS * 2 ** load[window])
