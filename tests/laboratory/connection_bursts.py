@@ -1,0 +1,69 @@
+"""Opens connections in bursts, which its own server accepts a little later. Run as a program.
+
+usage: python -m tests.laboratory.connection_bursts
+
+Both sides are one thread, so that nothing is accepted while a burst arrives: what finds the queue of the listening
+socket full is dropped, and sent again a second later, when no burst is. It ends at a time that is fixed, when all are
+established, and says how many.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import sys
+import time
+
+from tests.laboratory import work
+from tests.laboratory.load import rename
+
+NAME = "bursts"
+BURSTS = 10
+BURST = 16
+CONNECTIONS = BURSTS * BURST
+
+# All bursts come within the second after which the first is sent again. Between two of them, and between two that are
+# sent again, the server accepts more than once.
+_TURN_SECONDS = 0.02
+_TURNS_OF_BURST = 5
+_TURNS = 110
+_LONGEST_QUEUE = 65_535
+
+
+def main() -> None:
+    """Open, accept, and say how many."""
+    rename(NAME)
+    opened: list[socket.socket] = []
+    accepted: list[socket.socket] = []
+    with socket.socket() as listener:
+        listener.setblocking(False)
+        listener.bind(("127.0.0.1", 0))
+        # It is as long as net.core.somaxconn says now, and stays so.
+        listener.listen(_LONGEST_QUEUE)
+        begun = time.monotonic()
+        for turn in range(_TURNS):
+            time.sleep(max(0.0, begun + turn * _TURN_SECONDS - time.monotonic()))
+            accepted += _accepted_by(listener)
+            if turn % _TURNS_OF_BURST == 0 and len(opened) < CONNECTIONS:
+                opened += [_opened_to(listener) for _ in range(BURST)]
+        if len(accepted) < CONNECTIONS:
+            sys.exit(f"only {len(accepted)} of {CONNECTIONS} connections came in time")
+    work.say(len(accepted), "connections")
+
+
+def _opened_to(listener: socket.socket) -> socket.socket:
+    one = socket.socket()
+    one.setblocking(False)
+    one.connect_ex(listener.getsockname())
+    return one
+
+
+def _accepted_by(listener: socket.socket) -> list[socket.socket]:
+    found = []
+    while select.select([listener], [], [], 0)[0]:
+        found.append(listener.accept()[0])
+    return found
+
+
+if __name__ == "__main__":
+    main()
