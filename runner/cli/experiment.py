@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _AS_ROOT = "start it as root: sudo ebpf-recipe experiment …"
 _RECOVER = "recover"
+_TYPED = "ebpf-recipe.typed"
+"""Under this name the context holds the words of the command."""
 TRY = "try"
 
 
@@ -44,7 +46,12 @@ class ExperimentGroup(TyperGroup):
 
 
 class TryCommand(WorkloadCommand):
-    """Shows the usage as it is typed: without the name of the command."""
+    """Shows the usage as it is typed, without the name of the command; keeps what was typed."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the options."""
+        ctx.meta[_TYPED] = list(args)
+        return super().parse_args(ctx, args)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the words of the usage."""
@@ -233,7 +240,7 @@ def try_change(
         return
     destination = Destination(output)
     folder = directory if directory is not None else _new_name(found.experiment.id, case)
-    result = _conduct(prepared, folder, case, keep=keep)
+    result = _conduct(prepared, folder, case, context.meta[_TYPED], keep=keep)
     _print(result, form, destination)
     if result["exit_code"]:
         if result["ending"] != "finished":
@@ -241,7 +248,9 @@ def try_change(
         raise typer.Exit(result["exit_code"])
 
 
-def _conduct(prepared: Prepared, folder: Path, case: Path | None, *, keep: bool) -> ExperimentResult:
+def _conduct(
+    prepared: Prepared, folder: Path, case: Path | None, typed: list[str], *, keep: bool
+) -> ExperimentResult:
     from runner.cli.output import say
     from runner.errors import HostRefused
     from runner.host.kernel import is_root
@@ -254,7 +263,7 @@ def _conduct(prepared: Prepared, folder: Path, case: Path | None, *, keep: bool)
     prepared.change.check_host()
     made = ExperimentFolder(folder)
     with Interrupts() as signals:
-        result = conduct(prepared, made, Conditions(signals, say, asking(), keep, sys.argv[1:]))
+        result = conduct(prepared, made, Conditions(signals, say, asking(), keep, typed))
         signals.raise_from_now_on()
         if case is not None:
             _note(case, result)

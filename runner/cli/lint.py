@@ -39,25 +39,31 @@ def lint_recipes(
     ] = Format.TEXT,
     recipes: Recipes = None,
 ) -> None:
-    """Check recipes, templates and runbooks; nothing is traced, and nothing is run."""
+    """Check recipes, templates, remedies, runbooks and experiments; nothing is traced, and nothing is run."""
     from runner.cli.output import print_text, say
     from runner.errors import ExitCode
     from runner.recipe.lint.check import Report, lint
+    from runner.workflow.experiment.lint import select_experiments
     from runner.workflow.runbook.selection import select_runbooks
 
     del recipes
-    runbooks, others = select_runbooks(paths or ())
+    experiments, rest = select_experiments(paths or ())
+    runbooks, others = select_runbooks(rest) if rest or not paths else ([], [])
     report = lint(others) if others or not paths else Report((), 0)
     findings = list(report.findings)
     if runbooks:
         from runner.workflow.runbook.load import lint_runbook
 
         findings = sorted([*findings, *(each for path in runbooks for each in lint_runbook(path))])
+    if experiments:
+        from runner.workflow.experiment.lint import lint_experiment
+
+        findings = sorted([*findings, *(each for path in experiments for each in lint_experiment(path))])
     text = _FORMS[form](findings)
     if text:
         print_text(text)
     errors = sum(each.severity == "error" for each in findings)
-    files = report.files + len(runbooks)
+    files = report.files + len(runbooks) + len(experiments)
     say(f"{_count(files, 'file')}: {_count(errors, 'error')}, {_count(len(findings) - errors, 'warning')}")
     if errors:
         raise typer.Exit(ExitCode.NEGATIVE)

@@ -63,6 +63,7 @@ RULES: Mapping[str, Severity] = {
     "runbook-recipe": "error",
     "runbook-gate": "error",
     "runbook-value": "error",
+    "experiment-value": "error",
 }
 """Every rule's id and how grave it is to break it; `docs/lint.md` says what each holds."""
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import ValueRefused
+from runner.recipe.catalogue import find_recipe
 from runner.recipe.remedies import find_remedy
 from runner.workflow.case_folder import CaseFolder
 from runner.workflow.experiment.folder import encode_experiment
@@ -70,7 +71,8 @@ def tried_of_case(path: Path, remedy: str | None, given: Mapping[str, str]) -> T
         named = " ".join(f"--with {name}=…" for name in unknown)
         about = "; ".join(f"{name}: {parameters[name].description}" for name in unknown if name in parameters)
         raise ValueRefused(f"the case does not know {', '.join(unknown)} ({about})", hint=named)
-    return TriedRemedy(remedy, values, found["hypothesis"], _measures(plan, case, found["hypothesis"]))
+    measures = _measures(plan, case, found["hypothesis"]) or _usual(remedy, case)
+    return TriedRemedy(remedy, values, found["hypothesis"], measures)
 
 
 def note_experiment(folder: CaseFolder, result: ExperimentResult) -> Case:
@@ -98,6 +100,14 @@ def _measures(plan: Plan, case: Case, hypothesis: str) -> list[dict[str, Any]]:
         step = steps[name]
         found.append({"recipe": step["recipe"], "with": _options(step["arguments"])})
     return found[:_MOST_MEASURES]
+
+
+def _usual(remedy: str, case: Case) -> list[dict[str, Any]]:
+    """Return what measures a remedy where the host's own counters alone spoke for the cause."""
+    name = find_remedy(remedy).remedy.measure[0]
+    honoured = find_recipe(name).recipe.target.honoured()
+    target = {option: values for option, values in case["target"].items() if option in honoured}
+    return [{"recipe": name, "with": target}]
 
 
 def _options(words: Sequence[str]) -> dict[str, list[str]]:

@@ -1,6 +1,6 @@
 """Loads that no change can be tried under. Run as a program, once for each run of an experiment.
 
-usage: python -m tests.laboratory.unsteady grows|varies|fails|ends STATE
+usage: python -m tests.laboratory.unsteady steady|grows|varies|fails|ends STATE
 
 In half a second it reads a byte of /dev/zero so many times, at an even pace, and says how many. STATE is a file that
 keeps how many runs there were: it is made by the first. `grows`: 8 % more reads in each run than in the one before.
@@ -18,7 +18,7 @@ from tests.laboratory import work
 from tests.laboratory.load import rename
 
 NAME = "unsteady"
-KINDS = ("grows", "varies", "fails", "ends")
+KINDS = ("steady", "grows", "varies", "fails", "ends")
 READS = 100
 GROWTH = 1.08
 FIRST_TO_FAIL = 4

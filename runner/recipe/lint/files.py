@@ -18,19 +18,26 @@ if TYPE_CHECKING:
 
 LAYOUT = "a recipe stands in recipes/<layer>/<id>.yaml, its template in templates/<layer>/<id>.bt.j2"
 
-_IS_RUNBOOK = re.compile(rb"^runbook[ \t]*:", re.MULTILINE)
+_GRAMMAR = re.compile(rb"^(runbook|experiment)[ \t]*:", re.MULTILINE)
 
 
 def is_runbook(path: Path) -> bool:
     """Whether a file is a runbook: it stands among those of a catalogue, or has their key at its top."""
-    if path.suffix not in (".yaml", ".yml"):
-        return False
-    if path.parent.name == RUNBOOKS:
-        return True
+    return path.suffix in (".yaml", ".yml") and (path.parent.name == RUNBOOKS or _grammar(path) == b"runbook")
+
+
+def is_experiment(path: Path) -> bool:
+    """Whether a file is an experiment: it has their key at its top."""
+    return path.suffix in (".yaml", ".yml") and not is_runbook(path) and _grammar(path) == b"experiment"
+
+
+def _grammar(path: Path) -> bytes | None:
+    """Return the key that says what a file is; None where it has none."""
     try:
-        return _IS_RUNBOOK.search(read_small(path)) is not None
+        found = _GRAMMAR.search(read_small(path))
     except OSError:
-        return False
+        return None
+    return None if found is None else found[1]
 
 
 @dataclass(slots=True)
@@ -85,7 +92,7 @@ def _add_directory(selection: Selection, path: Path) -> None:
         _add_catalogue(selection, catalogue)
         return
     for file in sorted(path.rglob("*")):
-        if file.is_file() and not is_runbook(file):
+        if file.is_file() and not is_runbook(file) and not is_experiment(file):
             _add_file(selection, file)
 
 

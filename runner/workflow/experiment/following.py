@@ -43,4 +43,4 @@ def _typed(typed: Sequence[str], *options: str) -> str:
             next(rest, None)
         elif not word.startswith(tuple(f"{each}=" for each in _VALUED)):
             words.append(word)
-    return shlex.join(["ebpf-recipe", *words, *options, *typed[place:]])
+    return shlex.join(["ebpf-recipe", "experiment", *words, *options, *typed[place:]])

@@ -2,23 +2,18 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from runner.recipe.model_base import Id, Strict, Text
-from runner.recipe.model_setting import CommandSpec, Requirement, SettingSpec
+from runner.recipe.model_setting import CommandSpec, Requirement, SettingSpec, Value
 from runner.recipe.remedy_values import VALUE_TYPES
 
-Word = Annotated[
-    str,
-    BeforeValidator(
-        lambda value: str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-    ),
-    StringConstraints(min_length=1),
-]
+Word = Value
+"""A word of a command, or a value: a number stands for the text that it is written as."""
 Command = Annotated[Text | Annotated[list[Word], Field(min_length=1)], Field(union_mode="left_to_right")]
 """A text for `sh -e`, or words that no shell reads."""
 
-Netns = Annotated[str, StringConstraints(pattern=VALUE_TYPES["word"].pattern, max_length=100)]
+Netns = Annotated[str, StringConstraints(pattern=f"^{VALUE_TYPES['word'].pattern}$", max_length=100)]
 
 
 class ChangeSpec(Strict):
