@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 LAB := tests/laboratory
 
 .PHONY: help demo test test-unit test-kernel test-guest system reliability bench lint format clean recordings corpus \
-	fuzz truth truth-compare investigations
+	fuzz truth truth-compare investigations experiments
 
 help:
 	@echo "make demo       a laboratory with packet loss, and the recipe that finds whose packets are lost"
@@ -116,6 +116,12 @@ investigations: $(VENV)/ready
 	@$(LAB)/install-system test
 	@$(LAB)/fetch-bpftrace >/dev/null
 	@$(LAB)/with-tracefs $(BIN)/python -m tests.laboratory.investigations docs/investigations
+
+# docs/experiments: changes that help, do nothing or make it worse, under loads of the laboratory; 10 min.
+experiments: $(VENV)/ready
+	@$(LAB)/install-system test
+	@$(LAB)/fetch-bpftrace >/dev/null
+	@$(LAB)/with-tracefs $(BIN)/python -m tests.laboratory.experiment_reports docs/experiments
 
 # What each bpftrace prints for the programs of tests/corpus; review the difference. BPFTRACE=path for one.
 corpus: $(VENV)/ready

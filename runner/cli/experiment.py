@@ -256,14 +256,11 @@ def _conduct(
     from runner.host.kernel import is_root
     from runner.interrupts import Interrupts
     from runner.workflow.experiment.conduct import Conditions, conduct
-    from runner.workflow.experiment.folder import ExperimentFolder
 
     if not is_root():
         raise HostRefused("to change this host and to measure it needs root", hint=_AS_ROOT)
-    prepared.change.check_host()
-    made = ExperimentFolder(folder)
     with Interrupts() as signals:
-        result = conduct(prepared, made, Conditions(signals, say, asking(), keep, typed))
+        result = conduct(prepared, folder, Conditions(signals, say, asking(), keep, typed))
         signals.raise_from_now_on()
         if case is not None:
             _note(case, result)

@@ -14,6 +14,7 @@ from runner.compare.comparing import why_undecidable
 from runner.compare.loading import read_side
 from runner.errors import EbpfRecipeError, ExitCode, HostRefused, Interrupted, Terminated
 from runner.host.kernel import boot_id
+from runner.workflow.experiment.folder import ExperimentFolder
 from runner.workflow.experiment.following import next_command
 from runner.workflow.experiment.journal import read_journal
 from runner.workflow.experiment.judge import judge
@@ -25,10 +26,10 @@ from runner.workflow.experiment.switch import Switch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from runner.interrupts import Interrupts
     from runner.workflow.experiment.document import ExperimentResult, HostState, SettingResult
-    from runner.workflow.experiment.folder import ExperimentFolder
     from runner.workflow.experiment.prepare import Prepared
     from runner.workflow.experiment.schedule import Run
 
@@ -53,11 +54,12 @@ class Conditions:
     typed: Sequence[str]
 
 
-def conduct(prepared: Prepared, folder: ExperimentFolder, conditions: Conditions) -> ExperimentResult:
+def conduct(prepared: Prepared, path: Path, conditions: Conditions) -> ExperimentResult:
     """Conduct it; whatever ends it, what was changed is put back before this returns or raises.
 
+    :param path: The directory for its results, which is made.
     :raises HostRefused: Another experiment is under way or was left, or this host cannot take the change.
-    :raises ValueRefused: There is nothing to change.
+    :raises ValueRefused: There is nothing to change, or the directory holds something.
     :raises NotWritten: There is no room for the journal or the results.
     """
     with host_lock():
@@ -70,7 +72,8 @@ def conduct(prepared: Prepared, folder: ExperimentFolder, conditions: Conditions
         clear_work()
         work_directory().mkdir(mode=0o700)
         try:
-            switch = Switch(prepared.change, folder.path, conditions.ask)
+            switch = Switch(prepared.change, path.absolute(), conditions.ask)
+            folder = ExperimentFolder(path)
         except BaseException:
             clear_work()
             raise
