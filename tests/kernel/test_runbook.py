@@ -12,6 +12,7 @@ from tests.command import EBPF_RECIPE, ebpf_recipe
 from tests.laboratory.children import child
 from tests.laboratory.network import lose_packets, stop_losing_packets
 from tests.laboratory.nginx import load
+from tests.laboratory.releases import paths
 
 pytestmark = pytest.mark.kernel
 
@@ -175,3 +176,51 @@ def test_lost_packets_fail_it_and_have_it_look_on(hosts, nginx_host, tmp_path, f
     figure(
         f"{lost['lower']} packets sent again, {steps['connects']['outputs']['attempts']['lower']} attempts to connect"
     )
+
+
+TRIED = """
+runbook: 1
+id: tried
+title: Try a change of nothing
+description: Tries it.
+parameters:
+  - {{name: value, type: text, description: What it is changed to., default: "4096"}}
+steps:
+  - name: try
+    experiment:
+      - --set
+      - {value}={{{{ parameters.value }}}}
+      - --measure
+      - runqlat
+      - --settle
+      - 0s
+      - --
+      - sleep
+      - "0.7"
+    on-failure: continue
+  - name: say
+    shell: echo {{{{ steps.try.verdict }}}} {{{{ steps.try.state }}}} {{{{ steps.try.exit_code }}}}
+"""
+
+
+def test_an_experiment_is_a_step_whose_verdict_later_steps_know(tmp_path, monkeypatch):
+    monkeypatch.setenv("EBPF_RECIPE_STATE", str(tmp_path / "state"))
+    value, work, path = tmp_path / "value", tmp_path / "work", tmp_path / "tried.yaml"
+    value.write_text("128\n")
+    path.write_text(TRIED.format(value=value))
+    newest = paths()[-1]
+    done = ebpf_recipe("runbook", str(path), "--bpftrace", newest, "--work", str(work), "-f", "json")
+    assert done.returncode in (0, 1), done.stderr
+    one, other = json.loads(done.stdout)["steps"]
+    assert one["outputs"]["state"] == "as-before"
+    assert one["outputs"]["verdict"] in ("same", "inconclusive", "better", "worse")
+    assert other["outputs"]["stdout"] == f"{one['outputs']['verdict']} as-before {done.returncode}"
+    assert json.loads((work / "try.json").read_text())["runs"][12]["number"] == 12
+    assert value.read_text() == "128\n"
+    # A change that cannot be tried fails the step, with the reason.
+    again = tmp_path / "again"
+    done = ebpf_recipe(
+        "runbook", str(path), "--value", "128", "--bpftrace", newest, "--work", str(again), "-f", "json"
+    )
+    assert done.returncode == 3
+    assert "there is nothing to try" in json.loads(done.stdout)["steps"][0]["reason"]
