@@ -104,7 +104,7 @@ def read_ahead() -> Iterator[Scene]:
     """A file that is read from beginning to end, from a disk that does few requests a second, however large they are.
 
     The disk is a loop device on another one that a limit lets 40 reads a second through to, four in each tenth of a
-    second. A record of 768 KiB is six requests at first: its reader waits once for each.
+    second. A record of 768 KiB is six requests at first, and its reader waits once in it.
 
     Better: reading further ahead, so that a record is less than one request and is there before it is asked for.
     Worse: half as far, and two waits for each record. Same: how many requests the disk may have at a time, for one

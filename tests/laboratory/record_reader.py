@@ -17,12 +17,12 @@ from tests.laboratory import work
 from tests.laboratory.load import rename
 
 NAME = "record-reader"
-RECORDS = 8
-READS = 24
+RECORDS = 5
+READS = 48
 """Of each record."""
-READ_BYTES = 32 << 10
+READ_BYTES = 16 << 10
 
-_PERIOD_SECONDS = 0.3
+_PERIOD_SECONDS = 0.5
 
 
 def main() -> None:

@@ -32,7 +32,10 @@ def reads_of(kind: str, run: int) -> int:
     """Return how many reads a run makes.
 
     :param run: 1 is the first.
+    :raises ValueError: There is no such kind.
     """
+    if kind not in KINDS:
+        raise ValueError(f"{kind} is none of {', '.join(KINDS)}")
     if kind == "grows":
         return round(READS * GROWTH ** (run - 1))
     if kind == "varies":
@@ -46,8 +49,6 @@ def main() -> None:
     """Read as often as it is this run's turn to, and say how often that was."""
     rename(NAME)
     kind, state = sys.argv[1], Path(sys.argv[2])
-    if kind not in KINDS:
-        sys.exit(f"{kind} is none of {', '.join(KINDS)}")
     run = 1 + (int(state.read_text()) if state.exists() else 0)
     state.write_text(str(run))
     reads = reads_of(kind, run)
