@@ -93,12 +93,21 @@ def test_what_was_raised_and_changed_is_taken_down_after_a_failure(name):
     if name == "read_ahead" and not THROTTLE.exists():
         pytest.skip("no cgroup v1 with blkio here")
     limits = THROTTLE.read_text() if THROTTLE.exists() else ""
-    with pytest.raises(KeyError), SCENES[name]() as scene:
-        was = scene.value(scene.worse)
-        with pytest.raises(ValueError), scene.changed(scene.worse):
-            raise ValueError
-        assert scene.value(scene.worse) == was
-        raise KeyError
+    found = {}
+
+    def fail():
+        with SCENES[name]() as scene:
+            found["scene"], found["was"] = scene, scene.value(scene.worse)
+            try:
+                with scene.changed(scene.worse):
+                    raise KeyError
+            finally:
+                found["is"] = scene.value(scene.worse)
+
+    with pytest.raises(KeyError):
+        fail()
+    scene = found["scene"]
+    assert found["is"] == found["was"]
     if scene.network is None:
         assert not Path(scene.worse.file).exists()
         assert THROTTLE.read_text() == limits

@@ -4,8 +4,8 @@ usage: python -m tests.laboratory.unsteady steady|grows|varies|fails|ends STATE
 
 In half a second it reads a byte of /dev/zero so many times, at an even pace, and says how many. STATE is a file that
 keeps how many runs there were: it is made by the first. `grows`: 8 % more reads in each run than in the one before.
-`varies`: between half and one and a half times as many, as much in one side's runs as in the other's. `fails`: exit 1
-in the fourth run and later, after half of its reads. `ends`: at once, and nothing is read.
+`varies`: 60 and 140 in turns, so that each side has one of both in each block of ABBA. `fails`: exit 1 in the fourth
+run and later, after half of its reads. `ends`: at once, and nothing is read.
 """
 
 from __future__ import annotations
@@ -24,8 +24,6 @@ GROWTH = 1.08
 FIRST_TO_FAIL = 4
 
 _SECONDS = 0.5
-# Multiples of it are spread evenly between whole numbers, and each is far from those beside it.
-_GOLDEN = 0.6180339887498949
 
 
 def reads_of(kind: str, run: int) -> int:
@@ -39,7 +37,7 @@ def reads_of(kind: str, run: int) -> int:
     if kind == "grows":
         return round(READS * GROWTH ** (run - 1))
     if kind == "varies":
-        return round(READS * (0.5 + run * _GOLDEN % 1))
+        return READS * 3 // 5 if run % 2 else READS * 7 // 5
     if kind == "fails" and run >= FIRST_TO_FAIL:
         return READS // 2
     return 0 if kind == "ends" else READS
