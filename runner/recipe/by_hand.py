@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runner.recipe.model_setting import FileSpec, SysctlSpec
-from runner.recipe.remedy_values import fill, variable_of
+from runner.recipe.remedy_values import fill, fill_sysctl, variable_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,9 +31,10 @@ def commands_by_hand(remedy: Remedy, given: Mapping[str, str]) -> tuple[list[str
     for number, spec in enumerate(remedy.settings):
         old = "OLD" if number == 0 else f"OLD{number + 1}"
         if isinstance(spec, SysctlSpec):
-            name, value = fill(spec.sysctl, values), fill(spec.value, values)
+            name, value = fill_sysctl(spec.sysctl, values), fill(spec.value, values)
+            value = f'"{value}"' if " " in value else value
             one = [f"{old}=$(sysctl -n {name})", f"sysctl -w {name}={value}"]
-            back = f"sysctl -w {name}=${old}"
+            back = f'sysctl -w {name}="${old}"'
         elif isinstance(spec, FileSpec):
             file, value = fill(spec.file, values), fill(spec.value, values)
             reading = f"{_CHOSEN} {file}" if spec.form == "choice" else f"cat {file}"
@@ -42,8 +43,9 @@ def commands_by_hand(remedy: Remedy, given: Mapping[str, str]) -> tuple[list[str
         else:
             if any("\n" in text for text in (spec.read, spec.apply, spec.revert)):
                 return [], []
-            one = [f"BEFORE=$({fill(spec.read, values)})", fill(spec.apply, values)]
-            back = fill(spec.revert, values)
+            before = "BEFORE" if number == 0 else f"BEFORE{number + 1}"
+            one = [f"{before}=$({fill(spec.read, values)})", fill(spec.apply, values)]
+            back = fill(spec.revert, {**values, "BEFORE": f"${before}"})
         change += one
         revert.insert(0, back)
     return change, revert

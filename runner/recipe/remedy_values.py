@@ -37,6 +37,7 @@ VALUE_TYPES: Mapping[str, ValueType] = {
     ),
 }
 
+_SWAPPED = str.maketrans("./", "/.")
 _PLACE = re.compile(r"\$(?:\{([A-Z][A-Z0-9_]*)\}|([A-Z][A-Z0-9_]*))")
 
 
@@ -76,3 +77,22 @@ def fill(text: str, values: Mapping[str, str]) -> str:
         return values.get(found[1] or found[2], found[0])
 
     return _PLACE.sub(known, text)
+
+
+def fill_sysctl(name: str, values: Mapping[str, str]) -> str:
+    """Return the name of a sysctl with what is known in its places, as sysctl(8) takes it.
+
+    Beside dots that separate, the dot of an interface's name (`eth0.1`) is written `/`.
+    """
+    if _separator(name) == ".":
+        values = {variable: value.replace(".", "/") for variable, value in values.items()}
+    return fill(name, values)
+
+
+def sysctl_file(name: str) -> str:
+    """Return the file of a sysctl: of `.` and `/` what comes first separates, and the other stands for it."""
+    return f"/proc/sys/{name if _separator(name) == '/' else name.translate(_SWAPPED)}"
+
+
+def _separator(name: str) -> str:
+    return next((character for character in name if character in "./"), ".")

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 from runner.errors import HostRefused, ValueRefused
 from runner.recipe.model_setting import CommandSpec, FileSpec, SysctlSpec
-from runner.recipe.remedy_values import VALUE_TYPES, fill, refusal_of, variable_of
+from runner.recipe.remedy_values import (
+    VALUE_TYPES,
+    fill,
+    fill_sysctl,
+    refusal_of,
+    sysctl_file,
+    variable_of,
+)
 from runner.workflow.experiment.setting import CommandSetting, FileSetting, check_fails
 
 if TYPE_CHECKING:
@@ -97,7 +104,7 @@ def _setting(
             persists=spec.persists,
         )  # fmt: skip
     if isinstance(spec, SysctlSpec):
-        name = fill(spec.sysctl, environment)
+        name = fill_sysctl(spec.sysctl, environment)
         return FileSetting(
             name=name, netns=netns, file=sysctl_file(name), value=fill(spec.value, environment), sysctl=name
         )
@@ -106,11 +113,6 @@ def _setting(
         apply_text=spec.apply, verify_text=spec.verify, revert_text=spec.revert, gone_text=spec.gone,
         counters_text=spec.counters, environment=dict(environment),
     )  # fmt: skip
-
-
-def sysctl_file(name: str) -> str:
-    """Return the file of a sysctl: beside `/` a `.` is one of an interface's name, as sysctl(8) has it."""
-    return f"/proc/sys/{name if '/' in name else name.replace('.', '/')}"
 
 
 def _values(remedy: str, parameters: Iterable[RemedyParameter], given: Mapping[str, str]) -> dict[str, str]:

@@ -63,9 +63,7 @@ class FileSetting(_Setting):
 
     def is_same(self, one: str, other: str) -> bool:
         """Whether two states are the same."""
-        if self.form != "mask":
-            return one == other
-        return one.replace(",", "").lstrip("0") == other.replace(",", "").lstrip("0")
+        return _comparable(one, self.form) == _comparable(other, self.form)
 
     def apply(self) -> None:
         """Change it.
@@ -222,6 +220,20 @@ def check_fails(text: str, environment: dict[str, str], netns: str | None) -> st
     """Return what a check for `sh -e` said when it failed; None where it succeeded."""
     done = _ended(_in(netns, ["sh", "-ec", text]), environment)
     return None if done.returncode == 0 else _last(done)
+
+
+def _comparable(state: str, form: Form) -> object:
+    """Return a state as it is compared; one that is not of its form is compared as it stands."""
+    try:
+        if form == "mask":
+            # Each group is 32 processors, whether its zeros are written or not.
+            return int("".join(group.zfill(8) for group in state.split(",")), 16)
+        if form == "cpus":
+            ends = [part.split("-") for part in state.split(",")]
+            return {number for each in ends for number in range(int(each[0]), int(each[-1]) + 1)}
+    except ValueError:
+        pass
+    return state
 
 
 def _in(netns: str | None, argv: list[str]) -> list[str]:

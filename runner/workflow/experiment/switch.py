@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from runner.errors import HostRefused, ValueRefused
 from runner.workflow.experiment.journal import Entry, Journal, remove_journal
 from runner.workflow.experiment.restore import refuse_unless_restored, restore
-from runner.workflow.experiment.setting import CommandSetting, FileSetting, SettingFailed
+from runner.workflow.experiment.setting import CommandSetting, SettingFailed
 from runner.workflow.experiment.state import clear_work, journal_path, work_directory
 
 if TYPE_CHECKING:
@@ -112,10 +112,6 @@ class Switch:
 
 
 def _refuse_if_so_already(entries: Sequence[Entry]) -> None:
-    files = [each for each in entries if isinstance(each.setting, FileSetting)]
-    if len(files) < len(entries):
-        return
-    so = [each for each in files if each.setting.verify(each.before) is None]
-    if len(so) == len(entries):
-        names = ", ".join(f"{each.setting.name} is {each.before!r}" for each in so)
+    if all(each.setting.verify(each.before) is None for each in entries):
+        names = ", ".join(f"{each.setting.name} is {each.before!r}" for each in entries)
         raise ValueRefused(f"there is nothing to try: {names} already", hint="try another value")
