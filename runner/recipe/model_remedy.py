@@ -13,6 +13,9 @@ from runner.recipe.vocabulary import Layer
 OWN_VARIABLES = ("BEFORE", "WORK", "SOURCE")
 """Beside its parameters: the state before, a directory of the experiment's own, that of the remedy's file."""
 
+SHELL_VARIABLES = ("PATH", "IFS", "HOME", "PWD", "ENV", "LANG", "TMPDIR", "OPTIND", "PS4")
+"""What a shell and its commands go by: a parameter of that name would change how they run."""
+
 
 class RemedyParameter(Strict):
     """A value that a remedy takes."""
@@ -32,8 +35,9 @@ class RemedyParameter(Strict):
             raise ValueError("only an integer has a minimum and a maximum")
         if self.required and self.default is not None:
             raise ValueError("what has a default is not required")
-        if variable_of(self.name) in OWN_VARIABLES:
-            raise ValueError(f"${variable_of(self.name)} is not a parameter's")
+        variable = variable_of(self.name)
+        if variable in (*OWN_VARIABLES, *SHELL_VARIABLES) or variable.startswith(("LD_", "LC_")):
+            raise ValueError(f"${variable} is not a parameter's")
         if self.default is not None:
             refusal = refusal_of(self.type, self.default, self.minimum, self.maximum)
             if refusal is not None:

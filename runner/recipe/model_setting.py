@@ -8,8 +8,8 @@ from runner.recipe.model_base import Strict, Text
 
 Form = Literal["text", "choice", "mask", "cpus"]
 """How the state of a file is compared: `text` but for blanks; `choice` is what stands in brackets (`none
-[mq-deadline]`); `mask` of processors, but for commas and zeros in front (`00000003`, `3`); `cpus`, however their
-ranges are written (`0,1`, `0-1`)."""
+[mq-deadline]`); `mask` of processors, but for zeros in front of its groups (`00000003`, `3`); `cpus`, however
+their ranges are written (`0,1`, `0-1`)."""
 
 
 def _as_text(value: Any) -> Any:

@@ -37,6 +37,7 @@ VALUE_TYPES: Mapping[str, ValueType] = {
     ),
 }
 
+_RANGE = re.compile(r"([0-9]+)-([0-9]+)")
 _SWAPPED = str.maketrans("./", "/.")
 _PLACE = re.compile(r"\$(?:\{([A-Z][A-Z0-9_]*)\}|([A-Z][A-Z0-9_]*))")
 
@@ -51,8 +52,10 @@ def refusal_of(kind: str, text: str, least: int | None = None, most: int | None 
     value_type = VALUE_TYPES[kind]
     if not re.fullmatch(value_type.pattern, text):
         return f"{text!r} is not {value_type.in_words}"
-    if kind == "path" and "/.." in text:
+    if kind == "path" and ".." in text.split("/"):
         return f"{text!r} leads upwards"
+    if kind == "cpus" and any(int(first) > int(last) for first, last in _RANGE.findall(text)):
+        return f"{text!r} has a range that ends before it begins"
     if value_type.bounds is not None:
         lowest, highest = value_type.bounds
         lowest = lowest if least is None else least

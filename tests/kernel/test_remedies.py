@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 import shutil
 import socket
 import struct
@@ -105,8 +104,9 @@ def test_readahead(tmp_path):
         assert sectors() == before != 2048
         refused("33 KiB are no whole pages of memory", "readahead", device=one.name, kib=33)
         refused("there is no disk nosuch below /sys/block", "readahead", device="nosuch")
-        with pytest.raises(ValueRefused, match="there is nothing to try"), tried(
-            "readahead", device=one.name, kib=before // 2
+        with (
+            pytest.raises(ValueRefused, match="there is nothing to try"),
+            tried("readahead", device=one.name, kib=before // 2),
         ):
             pass
 
@@ -127,10 +127,15 @@ def test_io_scheduler(tmp_path):
         # What its own settings were, they are.
         assert own.read_text() == "5\n"
         assert Path(f"/sys/block/{one.name}/queue/nr_requests").read_text() == "77\n"
-        with pytest.raises(ValueRefused, match="there is nothing to try"), tried("io-scheduler", device=one.name):
+        with (
+            pytest.raises(ValueRefused, match="there is nothing to try"),
+            tried("io-scheduler", device=one.name),
+        ):
             pass
         # A part of a name is none.
-        refused("this kernel has no scheduler deadline for", "io-scheduler", device=one.name, scheduler="deadline")
+        refused(
+            "this kernel has no scheduler deadline for", "io-scheduler", device=one.name, scheduler="deadline"
+        )
         refused("there is no disk nosuch", "io-scheduler", device="nosuch")
 
 
@@ -310,7 +315,7 @@ def test_rps(netns):
         run_inside(other, *f"ip link add lab0 type veth peer name lab0 netns {netns}".split())
         for name, address in ((netns, "10.97.0.1"), (other, "10.97.0.2")):
             run_inside(name, *f"ip address add {address}/30 dev lab0".split())
-            run_inside(name, *"ip link set lab0 up".split())
+            run_inside(name, *["ip", "link", "set", "lab0", "up"])
 
         def handed_to_0():
             """Return how often processor 1, which sends, handed packets on to processor 0."""
@@ -331,8 +336,8 @@ def test_rfs(netns):
         _said(*f"ip link add {ours} type veth peer name lab0 netns {netns}".split())
         _said(*f"ip address add 10.97.1.1/30 dev {ours}".split())
         _said(*f"ip link set {ours} up".split())
-        run_inside(netns, *"ip address add 10.97.1.2/30 dev lab0".split())
-        run_inside(netns, *"ip link set lab0 up".split())
+        run_inside(netns, *["ip", "address", "add", "10.97.1.2/30", "dev", "lab0"])
+        run_inside(netns, *["ip", "link", "set", "lab0", "up"])
 
         def handed_to_0():
             """Return how often processor 1, which sends, handed packets on to processor 0, which reads."""
@@ -446,7 +451,9 @@ def test_syn_backlog(netns):
                 with pytest.raises(BlockingIOError):
                     client.connect(server.getsockname())
             port = f":{server.getsockname()[1]}"
-            return len(run_inside(netns, *"ss -Htn state syn-recv sport =".split(), port).splitlines())
+            return len(
+                run_inside(netns, *["ss", "-Htn", "state", "syn-recv", "sport", "="], port).splitlines()
+            )
 
     assert 12 <= half_open() <= 13
     with tried("syn-backlog", netns, connections=1000):
@@ -484,7 +491,7 @@ def test_tcp_slow_start_after_idle(netns):
         _set(netns, "net.ipv4.tcp_congestion_control", "bbr")
         refused("with BBR .* the kernel does not look at it", "tcp-slow-start-after-idle", netns)
     _set(netns, "net.ipv4.tcp_congestion_control", "reno")
-    run_inside(netns, *"ip link set lo mtu 1500".split())
+    run_inside(netns, *["ip", "link", "set", "lo", "mtu", "1500"])
 
     def window():
         """Return the send window, in segments, of a connection that sends again after a pause."""

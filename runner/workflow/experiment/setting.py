@@ -225,7 +225,7 @@ def check_fails(text: str, environment: dict[str, str], netns: str | None) -> st
 def _comparable(state: str, form: Form) -> object:
     """Return a state as it is compared; one that is not of its form is compared as it stands."""
     try:
-        if form == "mask":
+        if form == "mask" and state:
             # Each group is 32 processors, whether its zeros are written or not.
             return int("".join(group.zfill(8) for group in state.split(",")), 16)
         if form == "cpus":
