@@ -246,7 +246,7 @@ def test_irq_affinity(tmp_path):
     mask = Path(f"/proc/irq/{number}/smp_affinity")
     before = mask.read_text()
     cpu = 1 if int(before.replace(",", ""), 16) == 1 else 0
-    with tried("irq-affinity", irq=number, cpus=cpu):
+    with tried("irq-affinity", irq=number, cpus=f"{cpu}-{cpu}"):
         assert int(mask.read_text().replace(",", ""), 16) == 1 << cpu
     assert mask.read_text() == before
     balancer = tmp_path / "irqbalance"

@@ -113,5 +113,9 @@ class Switch:
 
 def _refuse_if_so_already(entries: Sequence[Entry]) -> None:
     if all(each.setting.verify(each.before) is None for each in entries):
-        names = ", ".join(f"{each.setting.name} is {each.before!r}" for each in entries)
+        # A state of several lines is nothing to read in a sentence.
+        states = [repr(each.before) if "\n" not in each.before else "so" for each in entries]
+        names = ", ".join(
+            f"{each.setting.name} is {state}" for each, state in zip(entries, states, strict=True)
+        )
         raise ValueRefused(f"there is nothing to try: {names} already", hint="try another value")
