@@ -217,6 +217,7 @@ def try_change(
     """
     from runner.cli.experiment_flags import Flags, experiment_of
     from runner.cli.output import Destination, print_text, say
+    from runner.report.experiment import experiment_as_markdown
     from runner.workflow.experiment.prepare import prepare as make_ready
 
     del recipes
@@ -241,6 +242,7 @@ def try_change(
     destination = Destination(output)
     folder = directory if directory is not None else _new_name(found.experiment.id, case)
     result = _conduct(prepared, folder, case, context.meta[_TYPED], keep=keep)
+    Destination(Path(result["directory"]) / "report.md").write(experiment_as_markdown(result).encode())
     _print(result, form, destination)
     if result["exit_code"]:
         if result["ending"] != "finished":

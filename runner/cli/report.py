@@ -1,4 +1,4 @@
-"""`ebpf-recipe report`: a saved capture as a table."""
+"""`ebpf-recipe report`: a saved capture as a table, or an experiment."""
 
 from __future__ import annotations
 
@@ -13,12 +13,20 @@ from runner.cli.junit import Junit
 
 
 def report_capture(
-    path: Annotated[Path, typer.Argument(metavar="PATH", readable=False, help="A capture; - is stdin.")],
+    path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PATH", readable=False, help="A capture, - is stdin; or the directory of an experiment."
+        ),
+    ],
     gate: Gates = None,
     inconclusive: InconclusiveAs = None,
     junit: Junit = None,
 ) -> None:
-    """Print a saved capture as tables."""
+    """Print a saved capture as tables, or what became of an experiment."""
+    if path.is_dir():
+        _print_experiment(path, is_alone=not (gate or inconclusive or junit))
+        return
     from runner.capture.read import read_capture
     from runner.cli.gates import decide, exit_by_gates, parse_gates, say_gates
     from runner.cli.junit import junit_destination, write_gates
@@ -41,3 +49,17 @@ def report_capture(
     if gates:
         say_gates(capture)
         exit_by_gates(capture)
+
+
+def _print_experiment(path: Path, *, is_alone: bool) -> None:
+    """Print the experiment that a directory keeps."""
+    from runner.cli.output import print_text
+    from runner.errors import ValueRefused
+    from runner.report.experiment import experiment_as_text
+    from runner.workflow.experiment.folder import DOCUMENT, read_experiment
+
+    if not (path / DOCUMENT).exists():
+        raise ValueRefused(f"{path}: it is a directory without {DOCUMENT}", hint="name a capture in it")
+    if not is_alone:
+        raise typer.BadParameter("gates are held against a capture: an experiment had its own")
+    print_text(experiment_as_text(read_experiment(path / DOCUMENT)).rstrip("\n"))

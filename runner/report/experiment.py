@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from runner.workflow.experiment.document import Comparison, ExperimentResult
 
 _COLUMNS = 100
+_HEAD = 2
+"""Lines at the beginning: the verdict, and its reason."""
+
 _STATES = {
     "as-before": "The host is as it was before.",
     "kept": "The change stays.",
@@ -34,7 +37,12 @@ _ENDINGS = {
 def experiment_as_text(result: ExperimentResult) -> str:
     """Return an experiment for a terminal."""
     lines: list[str] = []
-    for depth, text in _lines(result):
+    before = 0
+    for number, (depth, text) in enumerate(_lines(result)):
+        # The verdict and its reason stand together, as do the lines at the end.
+        if depth == 0 and (before != 0 or number == _HEAD):
+            lines.append("")
+        before = depth
         if depth < 0:
             lines.append("      " + text)
             continue
@@ -45,11 +53,15 @@ def experiment_as_text(result: ExperimentResult) -> str:
 
 def experiment_as_markdown(result: ExperimentResult) -> str:
     """Return an experiment as Markdown."""
-    head, *rest = _lines(result)
-    lines = [f"# {head[1]}", ""]
+    (_, title), *rest = _lines(result)
+    lines = [f"# {title}"]
+    before = 0
     for depth, text in rest:
+        if depth <= 0 and (depth == 0 or before != depth):
+            lines.append("")
+        before = depth
         escaped = text if depth < 0 else text.replace("*", r"\*").replace("<", "&lt;")
-        lines.append({-1: "      ", 0: "\n", 1: "- ", 2: "  - "}[depth] + escaped)
+        lines.append({-1: "    ", 0: "", 1: "- ", 2: "  - "}[depth] + escaped)
     return "\n".join(lines) + "\n"
 
 
