@@ -27,7 +27,7 @@ def test_the_remedy_of_a_case_is_proven_and_the_case_says_so(tmp_path, monkeypat
         with child(
             ["sh", "-c", AGAIN, "sh", *scene.load], stdout=subprocess.DEVNULL, process_group=0
         ) as load:
-            words = ["slow-files", "--comm", record_reader.NAME, "-d", "5s", "--bpftrace", paths()[-1]]
+            words = ["slow-files", "--comm", record_reader.NAME, "-d", "10s", "--bpftrace", paths()[-1]]
             done = ebpf_recipe("investigate", *words, "--case", str(case), "-f", "json")
             os.killpg(load.pid, 15)
         assert done.returncode == 0, done.stderr
