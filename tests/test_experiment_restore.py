@@ -280,6 +280,7 @@ def test_recovering_does_not_overwrite_what_others_changed(tmp_path, value):
 def test_after_a_start_what_does_not_survive_one_is_not_touched(tmp_path, value, monkeypatch):
     left(tmp_path, value)
     monkeypatch.setattr(recovering, "boot_id", lambda: "another")
+    monkeypatch.setattr(settings, "KERNEL_FILES", (f"{tmp_path}/",))
     # What it is now was set at the start, whatever it is.
     found = recover(None)
     assert found.since == "the host was started anew since"

@@ -26,6 +26,7 @@ from runner.recipe.remedy_values import (
     variable_of,
 )
 from runner.workflow.experiment.change import change_of_remedy
+from runner.workflow.experiment import setting as settings
 from runner.workflow.experiment.setting import FileSetting
 from runner.workflow.experiment.switch import Switch
 from runner.workflow.planned_remedy import planned_remedy
@@ -434,7 +435,8 @@ def test_states_are_compared_by_their_form(form, one, other, is_same):
     assert setting.is_same(other, one) is is_same
 
 
-def test_the_state_of_a_file_by_its_form(tmp_path):
+def test_the_state_of_a_file_by_its_form(tmp_path, monkeypatch):
+    monkeypatch.setattr(settings, "KERNEL_FILES", (f"{tmp_path}/",))
     file = tmp_path / "x"
     for form, text, state in [
         ("text", " 4096\t131072  6291456\n", "4096 131072 6291456"),

@@ -41,8 +41,8 @@ def recover(ask: Callable[[str], bool] | None, *, leave: bool = False) -> Recove
         clear_work()
         return None
     since = _since(journal)
-    found = [_taken_away(each) for each in journal.entries if since and not each.setting.persists]
-    rest = [each for each in journal.entries if not (since and not each.setting.persists)]
+    found = [_taken_away(each) for each in journal.entries if since and not each.setting.survives_start]
+    rest = [each for each in journal.entries if not (since and not each.setting.survives_start)]
     # What an image has may be this machine's own by now.
     found += restore(rest, ask, is_ours=not _is_of_another_machine(journal))
     if not leave:

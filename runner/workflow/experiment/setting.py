@@ -6,10 +6,12 @@ All that is needed to put it back is in it, so that a journal can keep it for an
 from __future__ import annotations
 
 import os
+import re
 import shlex
+import stat
 import subprocess
-import tempfile
-from typing import IO, Annotated, Literal
+import time
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,7 +21,20 @@ from runner.recipe.model_setting import Form  # noqa: TC001  # pydantic reads it
 LONGEST_SECONDS = 60.0
 """A command that reads or changes a setting and takes longer is ended: nobody would know when it acts."""
 
+KERNEL_FILES = ("/proc/", "/sys/")
+"""What the kernel makes anew at each start."""
+
+MOST_STATE_BYTES = 1 << 16
+"""A longer state is none that is put back: the kernel takes twice as much in a variable (MAX_ARG_STRLEN)."""
+
+_NOT_KEPT = ("/run/", "/dev/", "/var/run/")
+_MOST_PRINTED = 1 << 26
+"""A command that prints more is ended: it would fill the memory."""
+_POLL_SECONDS = 0.02
 _MOST_SAID = 500
+_MISSING = 44
+"""Exit code for what is not there, which no program that only failed uses."""
+_OFFERS = re.compile(r"(\S+ )*\[\S+\]( \S+)*")
 
 
 class SettingFailed(EbpfRecipeError):
@@ -35,7 +50,12 @@ class _Setting(BaseModel):
     netns: str | None = None
     """The network namespace (`ip netns`) in which it is."""
     persists: bool = False
-    """It survives a reboot."""
+    """It survives a reboot, and nothing else of it says so."""
+
+    @property
+    def survives_start(self) -> bool:
+        """Whether it is still so after the host was started anew."""
+        return self.persists
 
 
 class FileSetting(_Setting):
@@ -55,11 +75,17 @@ class FileSetting(_Setting):
         """
         if self.netns is None:
             try:
-                with open(self.file, encoding="utf-8", errors="replace") as file:  # noqa: PTH123
-                    return self._state(file.read(1 << 16))
+                said = self._bytes()
             except OSError as error:
                 raise SettingFailed(f"{self.file}: {error.strerror}") from error
-        return self._state(_said_by(_in(self.netns, ["cat", self.file]), self.name))
+        else:
+            said = _said_by(_in(self.netns, ["cat", self.file]), self.name)
+        return self._state(_as_state(said, self.name))
+
+    @property
+    def survives_start(self) -> bool:
+        """Whether it is still so after the host was started anew: what is on a disk is."""
+        return self.persists or not self.file.startswith((*KERNEL_FILES, *_NOT_KEPT))
 
     def is_same(self, one: str, other: str) -> bool:
         """Whether two states are the same."""
@@ -92,14 +118,19 @@ class FileSetting(_Setting):
             return not os.path.exists(self.file)  # noqa: PTH110
         if not os.path.exists(f"/run/netns/{self.netns}"):  # noqa: PTH110
             return True
-        return _ended(_in(self.netns, ["test", "-e", self.file])).returncode != 0
+        # `ip` that fails for a reason of its own says nothing of the file.
+        script = f'test -e "$1" || exit {_MISSING}'
+        return _ended(_in(self.netns, ["sh", "-c", script, "sh", self.file])).returncode == _MISSING
 
     @property
     def change_by_hand(self) -> list[str]:
         """Return the commands that change it."""
         if self.sysctl is not None:
             return [self._shown(f"sysctl -w {self.sysctl}={shlex.quote(self.value)}")]
-        return [self._shown(f"echo {shlex.quote(self.value)} > {self.file}")]
+        # What `echo` of some shells reads otherwise: an option, a backslash.
+        plain = not self.value.startswith("-") and "\\" not in self.value
+        write = "echo" if plain else "printf '%s\\n'"
+        return [self._shown(f"{write} {shlex.quote(self.value)} > {shlex.quote(self.file)}")]
 
     def revert_by_hand(self, before: str) -> list[str]:
         """Return the commands that put it back."""
@@ -109,10 +140,36 @@ class FileSetting(_Setting):
         return command if self.netns is None else shlex.join(_in(self.netns, ["sh", "-c", command]))
 
     def _state(self, text: str) -> str:
-        words = " ".join(text.split())
-        if self.form == "choice" and "[" in words:
-            return words.partition("[")[2].partition("]")[0]
-        return words
+        line = text.rstrip("\n")
+        if "\n" in line:
+            raise SettingFailed(
+                f"{self.file}: it has several lines, and is no file of one value",
+                hint="--read, --apply and --revert change anything",
+            )
+        words = " ".join(line.split())
+        of_kernel = self.file.startswith(KERNEL_FILES)
+        # The kernel takes one of the words that it offers, and never all of them back.
+        if self.form == "choice" or (self.form == "text" and of_kernel and _OFFERS.fullmatch(words)):
+            return words.partition("[")[2].partition("]")[0] if "[" in words else words
+        return words if of_kernel or self.form != "text" else line
+
+    def _bytes(self) -> bytes:
+        """Return what stands in it; a pipe or a terminal would be waited for."""
+        descriptor = self._open(os.O_RDONLY)
+        try:
+            found = b""
+            while len(found) <= MOST_STATE_BYTES and (more := os.read(descriptor, MOST_STATE_BYTES + 1)):
+                found += more
+            return found
+        finally:
+            os.close(descriptor)
+
+    def _open(self, how: int) -> int:
+        descriptor = os.open(self.file, how | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise SettingFailed(f"{self.file}: it is no file of a value")
+        return descriptor
 
     def _write(self, value: str) -> None:
         if self.netns is not None:
@@ -120,8 +177,9 @@ class FileSetting(_Setting):
             _said_by(_in(self.netns, ["sh", "-c", script, "sh", value, self.file]), self.name)
             return
         try:
-            with open(self.file, "w", encoding="utf-8") as file:  # noqa: PTH123
-                file.write(f"{value}\n")
+            # Never made: what is gone stays so.
+            with open(self._open(os.O_WRONLY | os.O_TRUNC), "wb", buffering=0) as file:  # noqa: PTH123
+                file.write(f"{value}\n".encode())
         except OSError as error:
             raise SettingFailed(f"{self.file}: {value!r}: {error.strerror}") from error
 
@@ -143,11 +201,12 @@ class CommandSetting(_Setting):
 
         :raises SettingFailed: It cannot be read.
         """
-        return self._run(self.read_text, "cannot be read").strip()
+        said = self._run(self.read_text, "cannot be read")
+        return _as_state(said, self.name).rstrip()
 
     def is_same(self, one: str, other: str) -> bool:
         """Whether two states are the same."""
-        return one == other
+        return one.strip() == other.strip()
 
     def apply(self) -> None:
         """Change it.
@@ -159,7 +218,7 @@ class CommandSetting(_Setting):
     def verify(self, before: str) -> str | None:
         """Return why it is not as it was changed to be; None where it is."""
         if self.verify_text is None:
-            return None if self.read() != before else f"{self.name} is still {before!r}"
+            return None if not self.is_same(self.read(), before) else f"{self.name} is still {before!r}"
         done = _ended(self._argv(self.verify_text), {**self.environment, "BEFORE": before})
         return (
             None if done.returncode == 0 else f"{self.name}: {_last(done) or 'it is not as it was changed'}"
@@ -186,7 +245,8 @@ class CommandSetting(_Setting):
         if self.counters_text is None:
             return {}
         found = {}
-        for line in self._run(self.counters_text, "does not say what it counted").splitlines():
+        said = self._run(self.counters_text, "does not say what it counted")
+        for line in said[:MOST_STATE_BYTES].decode(errors="replace").splitlines():
             name, _, count = line.strip().rpartition(" ")
             if name and count.isdecimal():
                 found[name] = int(count)
@@ -209,7 +269,7 @@ class CommandSetting(_Setting):
     def _argv(self, text: str) -> list[str]:
         return _in(self.netns, ["sh", "-ec", text])
 
-    def _run(self, text: str, what: str, more: dict[str, str] | None = None) -> str:
+    def _run(self, text: str, what: str, more: dict[str, str] | None = None) -> bytes:
         return _said_by(self._argv(text), f"{self.name} {what}", {**self.environment, **(more or {})})
 
 
@@ -233,27 +293,46 @@ def _comparable(state: str, form: Form) -> object:
             return {number for each in ends for number in range(int(each[0]), int(each[-1]) + 1)}
     except ValueError:
         pass
-    return state
+    return " ".join(state.split())
 
 
 def _in(netns: str | None, argv: list[str]) -> list[str]:
     return argv if netns is None else ["ip", "netns", "exec", netns, *argv]
 
 
-def _said_by(argv: list[str], what: str, environment: dict[str, str] | None = None) -> str:
+def _said_by(argv: list[str], what: str, environment: dict[str, str] | None = None) -> bytes:
     done = _ended(argv, environment)
     if done.returncode:
         raise SettingFailed(f"{what}: {_last(done) or f'exit {done.returncode}'}")
     return done.stdout
 
 
-def _ended(argv: list[str], environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def _as_state(said: bytes, name: str) -> str:
+    """Return a state, as it can be kept in a journal and be put back.
+
+    :raises SettingFailed: It cannot.
+    """
+    if len(said) > MOST_STATE_BYTES:
+        raise SettingFailed(f"{name}: its state is longer than {MOST_STATE_BYTES:,} bytes, and could not be put back")
+    try:
+        text = said.decode()
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise SettingFailed(f"{name}: its state is no text (UTF-8), and could not be put back")
+    return text
+
+
+def _ended(argv: list[str], environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
     """Run a command to its end, whatever signals come: what is half done is worse than what is late.
 
-    What it leaves behind keeps no pipe of ours: its output goes to files.
+    What it leaves behind keeps no pipe of ours. Its output goes to memory: a disk may be full, and still
+    everything is put back.
     """
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    try:
+        out, err = os.memfd_create("stdout"), -1
         try:
+            err = os.memfd_create("stderr")
             # A session of its own: Ctrl-C on the terminal is not for it.
             process = subprocess.Popen(
                 argv,
@@ -264,22 +343,41 @@ def _ended(argv: list[str], environment: dict[str, str] | None = None) -> subpro
                 start_new_session=True,
                 close_fds=False,
             )
-        except OSError as error:
-            raise SettingFailed(f"{argv[0]}: {error.strerror}") from error
+            why = _wait(process, (out, err))
+            if why is not None:
+                os.killpg(process.pid, 9)
+                process.wait()
+                return subprocess.CompletedProcess(argv, 124, b"", why.encode())
+            return subprocess.CompletedProcess(argv, process.returncode, _printed(out), _printed(err))
+        finally:
+            os.close(out)
+            if err >= 0:
+                os.close(err)
+    except (OSError, ValueError) as error:
+        raise SettingFailed(f"{argv[0]}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _wait(process: subprocess.Popen[bytes], printed: tuple[int, int]) -> str | None:
+    """Wait for its end; return why it is to be ended instead."""
+    deadline = time.monotonic() + LONGEST_SECONDS
+    pause = _POLL_SECONDS / 20
+    while True:
         try:
-            code = process.wait(LONGEST_SECONDS)
+            process.wait(pause)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, 9)
-            process.wait()
-            return subprocess.CompletedProcess(argv, 124, "", f"it took longer than {LONGEST_SECONDS:g} s")
-        return subprocess.CompletedProcess(argv, code, _text(out), _text(err))
+            pause = min(2 * pause, _POLL_SECONDS)
+        else:
+            return None
+        if time.monotonic() >= deadline:
+            return f"it took longer than {LONGEST_SECONDS:g} s"
+        if any(os.fstat(each).st_size > _MOST_PRINTED for each in printed):
+            return f"it printed more than {_MOST_PRINTED:,} bytes"
 
 
-def _text(file: IO[bytes]) -> str:
-    file.seek(0)
-    return file.read(1 << 20).decode(errors="replace")
+def _printed(descriptor: int) -> bytes:
+    return os.pread(descriptor, 1 << 20, 0)
 
 
-def _last(done: subprocess.CompletedProcess[str]) -> str:
-    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+def _last(done: subprocess.CompletedProcess[bytes]) -> str:
+    lines = [line.strip() for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
     return lines[-1][:_MOST_SAID] if lines else ""
