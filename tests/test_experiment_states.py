@@ -45,7 +45,7 @@ BAD = {
     "not UTF-8": (b"caf\xe9\n", "no text"),
     "a zero byte": (b"a\0b\n", "no text"),
     "longer than an argument may be": (b"x" * 200_000 + b"\n", "longer than"),
-    "longer than the last byte kept": (b"x" * (settings.MOST_STATE_BYTES + 1), "longer than"),
+    "longer than the last byte kept": (b"x" * ((1 << 16) + 1), "longer than"),
 }
 
 

@@ -185,7 +185,7 @@ def test_whatever_ends_it_at_whatever_moment_the_host_is_as_it_was(newest, tmp_p
 
 def test_two_at_once_and_one_that_was_left(newest, tmp_path, value, state):
     words = ("--set", f"{value}=4096")
-    with started(tmp_path / "one", *words, bpftrace=newest) as process:
+    with started(tmp_path / "one", *words, load=("sleep", "5"), bpftrace=newest) as process:
         until((state / "experiment.json").exists, "the change is made")
         done = ebpf_recipe(
             "experiment", *words, "--measure", "runqlat", "--dir", str(tmp_path / "two"), "--", "sleep", "1"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from runner import __version__
 from runner.compare.comparing import why_undecidable
 from runner.compare.loading import read_side
-from runner.errors import EbpfRecipeError, ExitCode, HostRefused, Interrupted, Terminated
+from runner.errors import EbpfRecipeError, ExitCode, HostRefused, Interrupted, NotWritten, Terminated
 from runner.host.kernel import boot_id
 from runner.workflow.experiment.folder import ExperimentFolder
 from runner.workflow.experiment.following import next_command
@@ -110,12 +110,20 @@ class _Conduct:
         except BaseException:
             self._end("failed", "it ended unexpectedly", ExitCode.BUG)
             self._put_back()
+            self._conditions.tell(result["reason"])
             raise
         self._put_back()
         result["next"] = next_command(result, self._conditions.typed)
         result["ended"] = _now()
         result["seconds"] = round(time.monotonic() - self._began, 1)
-        self._folder.save(result)
+        try:
+            self._folder.save(result)
+        except NotWritten as error:
+            if result["state"] == "as-before":
+                raise
+            # How the host was left is printed all the same.
+            self._conditions.tell(error.message)
+            result["exit_code"] = result["exit_code"] or int(error.exit_code)
         return result
 
     def _warm_up(self) -> None:
@@ -171,6 +179,7 @@ class _Conduct:
         side = "with the change" if is_after else "without it"
         self._conditions.tell(f"run {run.number} of {len(self._prepared.runs)}, {side}")
         self._record(run, 0)
+        self._switch.check()
 
     def _record(self, run: Run | None, warm_up: int) -> float:
         recipes = [measure.recipe for measure, _ in self._prepared.measures]
@@ -216,8 +225,14 @@ class _Conduct:
         if not self._switch.is_on:
             self._switch.on()
             self._note_settings()
-        self._switch.close()
-        self._result["state"] = "kept"
+        before, self._result["state"] = self._result["state"], "kept"
+        try:
+            # The way back stands there, once there is no journal any more.
+            self._folder.save(self._result)
+            self._switch.close()
+        except BaseException:
+            self._result["state"] = before
+            raise
 
     def _end(self, ending: str, reason: str, exit_code: int) -> None:
         self._result["ending"] = ending  # type: ignore[typeddict-item]
@@ -237,6 +252,8 @@ class _Conduct:
             state = "not-as-before"
             hint = f"\n{error.hint}" if error.hint else ""
             self._end("failed", f"{error.message}{hint}", error.exit_code)
+        except NotWritten as error:
+            self._end("failed", f"{error.message}; {error.hint}", error.exit_code)
         self._note_settings()
         result["change"]["counters"] = self._switch.counted
         result["state"] = state

@@ -97,9 +97,20 @@ def read_journal(path: Path) -> Journal | None:
 
 
 def remove_journal(path: Path) -> None:
-    """Take the journal away: everything is as it was, or is to stay as it is."""
-    path.unlink(missing_ok=True)
-    _sync(path.parent)
+    """Take the journal away: everything is as it was, or is to stay as it is.
+
+    :raises NotWritten: It cannot be taken away.
+    """
+    try:
+        path.unlink()
+        _sync(path.parent)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise NotWritten(
+            f"{path}: {error.strerror}: what it says is done with, and it cannot be taken away",
+            hint=f"rm {path}",
+        ) from error
 
 
 def machine_id() -> str | None:

@@ -36,10 +36,17 @@ class Switch:
         :raises ValueRefused: All is so already.
         """
         self._change = change
-        self._ask = ask
+        self._ask = None if ask is None else _asked_once(ask)
         self._path = journal_path()
         change.check_host()
         self.entries = [Entry(setting=each, before=each.read()) for each in change.settings]
+        for entry in self.entries:
+            now = entry.setting.read()
+            if not entry.setting.is_same(now, entry.before):
+                raise SettingFailed(
+                    f"{entry.setting.name}: it is {entry.before!r}, and {now!r} right after: "
+                    "what changes by itself cannot be put back"
+                )
         _refuse_if_so_already(self.entries)
         self.counted: dict[str, int] = {}
         self.became: dict[str, Became] = {}
@@ -69,26 +76,45 @@ class Switch:
         try:
             for entry in self.entries:
                 entry.setting.apply()
-                why_not = entry.setting.verify(entry.before)
-                if why_not is not None:
-                    raise SettingFailed(f"the change did not take: {why_not}")
+                _verify(entry)
+            # One that was changed later may have changed one that was changed before it.
             for entry in self.entries:
+                if len(self.entries) > 1:
+                    _verify(entry)
                 entry.after = entry.setting.read()
         except BaseException:
             self.off()
             raise
         self._write()
 
+    def check(self) -> None:
+        """See that everything is as it was switched, on or off.
+
+        :raises HostRefused: Somebody else changed a setting: what is measured is something else.
+        :raises SettingFailed: A setting cannot be read any more.
+        """
+        for entry in self.entries:
+            now, wanted = entry.setting.read(), entry.after if self.is_on else entry.before
+            if wanted is not None and not entry.setting.is_same(now, wanted):
+                raise HostRefused(
+                    f"{entry.setting.name}: somebody else changed it meanwhile: it was {wanted!r}, "
+                    f"and is {now!r} now",
+                    hint="no verdict: what was measured is another change; see who changes it",
+                )
+
     def off(self) -> None:
-        """Put everything back.
+        """Put everything back, and forget the journal.
 
         :raises HostChanged: Something could not be, or was not to be: the journal stays.
+        :raises NotWritten: All is put back, and the journal cannot be taken away.
         """
         self._count()
         found = restore(self.entries, self._ask)
         self.became = {each.name: each.became for each in found}
         refuse_unless_restored(found)
         self.is_on = False
+        # What it will be from now on is not of our making, and must not be taken for that.
+        remove_journal(self._path)
 
     def close(self) -> None:
         """Forget the journal: everything is as it was, or is to stay as it is now."""
@@ -109,6 +135,25 @@ class Switch:
     def _write(self) -> None:
         self._journal.entries = self.entries
         self._journal.write(self._path)
+
+
+def _verify(entry: Entry) -> None:
+    why_not = entry.setting.verify(entry.before)
+    if why_not is not None:
+        raise SettingFailed(f"the change did not take: {why_not}")
+
+
+def _asked_once(ask: Callable[[str], bool]) -> Callable[[str], bool]:
+    """Return what asks the same question once only: it is tried again to put back what was not."""
+    answers: dict[str, bool] = {}
+
+    def answer(question: str) -> bool:
+        if question not in answers:
+            answers[question] = False
+            answers[question] = ask(question)
+        return answers[question]
+
+    return answer
 
 
 def _refuse_if_so_already(entries: Sequence[Entry]) -> None:
