@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runner.cli.output import Destination
+    from runner.interrupts import Interrupts
     from runner.workflow.experiment.document import ExperimentResult
     from runner.workflow.experiment.prepare import Prepared
 
@@ -217,7 +218,7 @@ def try_change(
     """
     from runner.cli.experiment_flags import Flags, experiment_of
     from runner.cli.output import Destination, print_text, say
-    from runner.report.experiment import experiment_as_markdown
+    from runner.errors import EbpfRecipeError, ExitCode
     from runner.workflow.experiment.prepare import prepare as make_ready
 
     del recipes
@@ -241,17 +242,27 @@ def try_change(
         return
     destination = Destination(output)
     folder = directory if directory is not None else _new_name(found.experiment.id, case)
-    result = _conduct(prepared, folder, case, context.meta[_TYPED], keep=keep)
-    Destination(Path(result["directory"]) / "report.md").write(experiment_as_markdown(result).encode())
-    _print(result, form, destination)
+    result = _conduct(prepared, folder, context.meta[_TYPED], keep=keep)
+    # Before anything that may fail: how the host was left is told.
+    if result["exit_code"] and result["ending"] != "finished":
+        say(f"ebpf-recipe: {result['reason']}")
+    try:
+        try:
+            _keep_report(result)
+            if case is not None:
+                _note(case, result)
+        finally:
+            _print(result, form, destination)
+    except EbpfRecipeError as error:
+        if result["exit_code"] != ExitCode.CHANGED:
+            raise
+        say(f"ebpf-recipe: {error.message}")
     if result["exit_code"]:
-        if result["ending"] != "finished":
-            say(f"ebpf-recipe: {result['reason']}")
         raise typer.Exit(result["exit_code"])
 
 
 def _conduct(
-    prepared: Prepared, folder: Path, case: Path | None, typed: list[str], *, keep: bool
+    prepared: Prepared, folder: Path, typed: list[str], *, keep: bool
 ) -> ExperimentResult:
     from runner.cli.output import say
     from runner.errors import HostRefused
@@ -262,11 +273,16 @@ def _conduct(
     if not is_root():
         raise HostRefused("to change this host and to measure it needs root", hint=_AS_ROOT)
     with Interrupts() as signals:
-        result = conduct(prepared, folder, Conditions(signals, say, asking(), keep, typed))
-        signals.raise_from_now_on()
-        if case is not None:
-            _note(case, result)
-    return result
+        return conduct(prepared, folder, Conditions(signals, say, asking(signals), keep, typed))
+
+
+def _keep_report(result: ExperimentResult) -> None:
+    """Write the report beside what was measured."""
+    from runner.cli.output import Destination
+    from runner.report.experiment import experiment_as_markdown
+
+    path = Path(result["directory"]) / "report.md"
+    Destination(path, option="--dir").write(experiment_as_markdown(result).encode())
 
 
 def _note(case: Path, result: ExperimentResult) -> None:
@@ -284,13 +300,24 @@ def _note(case: Path, result: ExperimentResult) -> None:
     say(f"noted in the case {case}")
 
 
-def asking() -> Callable[[str], bool] | None:
-    """Return how to ask whether to put back what somebody else changed; None where there is nobody to ask."""
+def asking(signals: Interrupts) -> Callable[[str], bool] | None:
+    """Return how to ask whether to put back what somebody else changed; None where there is nobody to ask.
+
+    A signal that comes meanwhile ends the question.
+    """
     from runner.cli.operator import Operator, has_operator
 
     if not has_operator():
         return None
-    return lambda question: Operator().ask(question, ("yes", "no"), None) == "yes"
+
+    def ask(question: str) -> bool:
+        signals.raise_from_now_on("while it was asked what to put back")
+        try:
+            return Operator().ask(question, ("yes", "no"), None) == "yes"
+        finally:
+            signals.keep_from_now_on()
+
+    return ask
 
 
 def _new_name(named: str, case: Path | None) -> Path:

@@ -34,8 +34,9 @@ def recover_host(
         raise typer.BadParameter("--put-back or --leave, not both")
     if not is_root():
         raise HostRefused("to change this host needs root", hint="sudo ebpf-recipe experiment recover")
-    ask = (lambda _: True) if put_back else None if leave else asking()
-    with Interrupts(), host_lock(_WAIT_SECONDS):
+    # Until it is held a signal ends us; then not in the middle of a change.
+    with host_lock(_WAIT_SECONDS), Interrupts() as signals:
+        ask = (lambda _: True) if put_back else None if leave else asking(signals)
         found = recover(ask, leave=leave)
     if found is None:
         print_text("no experiment left anything on this host")

@@ -21,7 +21,7 @@ from runner.workflow.experiment.judge import judge
 from runner.workflow.experiment.measuring import RunFailed, check_signals, record, wait
 from runner.workflow.experiment.restore import HostChanged
 from runner.workflow.experiment.schedule import order_in_words
-from runner.workflow.experiment.state import clear_work, host_lock, journal_path, work_directory
+from runner.workflow.experiment.state import clear_work, host_lock, journal_path, make_work
 from runner.workflow.experiment.switch import Switch
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def conduct(prepared: Prepared, path: Path, conditions: Conditions) -> Experimen
                 hint="ebpf-recipe experiment recover",
             )
         clear_work()
-        work_directory().mkdir(mode=0o700)
+        make_work()
         try:
             switch = Switch(prepared.change, path.absolute(), conditions.ask)
             folder = ExperimentFolder(path)

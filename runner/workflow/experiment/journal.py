@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from datetime import UTC, datetime
@@ -70,7 +71,9 @@ class Journal(BaseModel):
         """
         beside = path.with_suffix(".new")
         try:
-            with beside.open("wb") as file:
+            # Never through a link: the file that one leads to would be lost.
+            beside.unlink(missing_ok=True)
+            with beside.open("xb") as file:
                 file.write(orjson.dumps(self.model_dump(), option=orjson.OPT_INDENT_2))
                 file.flush()
                 os.fsync(file.fileno())
@@ -86,7 +89,11 @@ def read_journal(path: Path) -> Journal | None:
     :raises NotUnderstood: It is damaged.
     """
     try:
-        return Journal.model_validate(orjson.loads(path.read_bytes()))
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with open(descriptor, "rb") as file:  # noqa: PTH123
+            if os.fstat(descriptor).st_uid != os.geteuid():
+                raise PermissionError(errno.EPERM, "it is another user's")
+            return Journal.model_validate(orjson.loads(file.read()))
     except FileNotFoundError:
         return None
     except (OSError, orjson.JSONDecodeError, ValidationError) as error:

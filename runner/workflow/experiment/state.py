@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
+import stat
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,8 +40,24 @@ def work_directory() -> Path:
 
 
 def clear_work() -> None:
-    """Take away what a change made."""
+    """Take away what a change made, as far as that can be."""
+    with contextlib.suppress(OSError):
+        work_directory().unlink()
     shutil.rmtree(work_directory(), ignore_errors=True)
+
+
+def make_work() -> None:
+    """Make the directory for what a change makes, where it is not there yet.
+
+    :raises NotWritten: It cannot be made, or is something else.
+    """
+    path = work_directory()
+    try:
+        path.mkdir(mode=0o700, exist_ok=True)
+        if path.is_symlink():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    except OSError as error:
+        raise NotWritten(f"{path}: {error.strerror}", hint=f"see what is there, and take it away: {path}") from error
 
 
 @contextlib.contextmanager
@@ -50,13 +68,14 @@ def host_lock(wait_seconds: float = 0.0) -> Iterator[None]:
     else changes anything.
 
     :param wait_seconds: How long to wait for whoever holds it.
-    :raises HostRefused: Another experiment is under way.
+    :raises HostRefused: Another experiment is under way, or others may write to the directory.
     :raises NotWritten: The directory cannot be made.
     """
     path = state_directory() / "experiment.lock"
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        _check_ours(path.parent)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise NotWritten(
             f"{path}: {error.strerror}: without a journal nothing is changed",
@@ -78,6 +97,21 @@ def host_lock(wait_seconds: float = 0.0) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _check_ours(directory: Path) -> None:
+    """Refuse a directory that others may write to: the commands of a journal in it are run by us.
+
+    :raises HostRefused: It is such a directory.
+    """
+    found, itself = directory.stat(), directory.lstat()
+    others = found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and found.st_gid != os.getegid())
+    if others or found.st_uid != os.geteuid() or itself.st_uid not in (0, os.geteuid()):
+        raise HostRefused(
+            f"{directory}: it is another user's, or others may write to it; "
+            "what a journal in it says would be run with your privilege",
+            hint=f"set {VARIABLE} to a directory of your own; where you trust it: chown and chmod 700 it",
+        )
 
 
 def _locked(descriptor: int) -> bool:

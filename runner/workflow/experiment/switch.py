@@ -8,7 +8,7 @@ from runner.errors import HostRefused, ValueRefused
 from runner.workflow.experiment.journal import Entry, Journal, remove_journal
 from runner.workflow.experiment.restore import refuse_unless_restored, restore
 from runner.workflow.experiment.setting import CommandSetting, SettingFailed
-from runner.workflow.experiment.state import clear_work, journal_path, work_directory
+from runner.workflow.experiment.state import clear_work, journal_path, make_work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -70,7 +70,7 @@ class Switch:
                 )
         for entry in self.entries:
             entry.after = None
-        work_directory().mkdir(mode=0o700, exist_ok=True)
+        make_work()
         self._write()
         self.is_on = True
         try:
