@@ -35,7 +35,7 @@ def value(tmp_path):
 
 @pytest.fixture
 def runs(monkeypatch):
-    """What happens in each run, by its number (0 warms up); nothing is measured, and all is better."""
+    """What happens in each run, by its number (0 warms up), and when it is judged; all is better."""
     happens, numbers = {}, iter(range(100))
 
     def record(*_):
@@ -45,7 +45,7 @@ def runs(monkeypatch):
     better = {"recipe": "runqlat", "verdict": "better", "reason": "it is", "gates": [], "outcomes": []}
     monkeypatch.setattr(conducting, "record", record)
     monkeypatch.setattr(conducting._Conduct, "_check_warm_up", lambda _: None)  # noqa: SLF001
-    monkeypatch.setattr(conducting, "judge", lambda *_: [better])
+    monkeypatch.setattr(conducting, "judge", lambda *_: [better, happens.get("judged", lambda: None)()][:1])
     return happens
 
 
@@ -84,7 +84,7 @@ def test_a_change_that_somebody_undoes_is_no_verdict(value, runs, tmp_path, numb
 
 def test_what_cannot_be_kept_on_record_is_not_kept(value, runs, tmp_path):
     folder = tmp_path / "made"
-    runs[12] = lambda: shutil.rmtree(folder)
+    runs["judged"] = lambda: shutil.rmtree(folder)
     with pytest.raises(NotWritten):
         tried(value, folder, keep=True)
     assert (value.read_text(), journal_path().exists()) == ("128\n", False)
