@@ -158,9 +158,12 @@ def _measures(flags: Flags) -> list[dict[str, Any]]:
 
 def _measure(text: str) -> dict[str, Any]:
     try:
-        recipe, *words = shlex.split(text)
+        all_words = shlex.split(text)
     except ValueError as error:
         raise ValueRefused(f"--measure {text!r}: {error}") from error
+    if not all_words:
+        raise ValueRefused("--measure: it names no recipe", hint="'runqlat --comm nginx'")
+    recipe, *words = all_words
     given: dict[str, list[str]] = {}
     rest = iter(words)
     for word in rest:
@@ -169,6 +172,8 @@ def _measure(text: str) -> dict[str, Any]:
             raise ValueRefused(f"--measure {text!r}: {word!r} is no option", hint="'runqlat --comm nginx'")
         if not equals:
             value = next(rest, "")
+        if not value or name == "--":
+            raise ValueRefused(f"--measure {text!r}: {name} has no value", hint="'runqlat --comm nginx'")
         given.setdefault(name.removeprefix("--"), []).append(value)
     return {"recipe": recipe, "with": given}
 

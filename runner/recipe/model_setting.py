@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Discriminator, StringConstraints, Tag, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, StringConstraints, Tag, WithJsonSchema, model_validator
 
 from runner.recipe.model_base import Strict, Text
 
@@ -25,11 +25,26 @@ Value = Annotated[
 ]
 
 
+def _of_one_line(text: str) -> str:
+    if not all(each.isprintable() or each == "\t" for each in text):
+        raise ValueError("a value is one line of printable text")
+    return text
+
+
+def _stays_below(name: str) -> str:
+    if ".." in name.split("/"):
+        raise ValueError("a sysctl is below /proc/sys")
+    return name
+
+
+OneLine = Annotated[Value, AfterValidator(_of_one_line)]
+
+
 class FileSpec(Strict):
     """A file that holds one value: written, and read again."""
 
     file: Annotated[Text, StringConstraints(pattern=r"^/")]
-    value: Value
+    value: OneLine
     form: Form = "text"
     persists: bool = False
     """It is still so after the host was started anew."""
@@ -38,8 +53,10 @@ class FileSpec(Strict):
 class SysctlSpec(Strict):
     """A value below /proc/sys."""
 
-    sysctl: Annotated[Text, StringConstraints(pattern=r"^[A-Za-z0-9_.$@/{}-]+$")]
-    value: Value
+    sysctl: Annotated[
+        Text, StringConstraints(pattern=r"^[A-Za-z0-9_.$@/{}-]+$"), AfterValidator(_stays_below)
+    ]
+    value: OneLine
 
 
 class CommandSpec(Strict):

@@ -37,6 +37,9 @@ VALUE_TYPES: Mapping[str, ValueType] = {
     ),
 }
 
+MOST_CPUS = 8191
+"""The highest number that a processor can have (CONFIG_NR_CPUS)."""
+
 _RANGE = re.compile(r"([0-9]+)-([0-9]+)")
 _SWAPPED = str.maketrans("./", "/.")
 _PLACE = re.compile(r"\$(?:\{([A-Z][A-Z0-9_]*)\}|([A-Z][A-Z0-9_]*))")
@@ -56,6 +59,8 @@ def refusal_of(kind: str, text: str, least: int | None = None, most: int | None 
         return f"{text!r} leads upwards"
     if kind == "cpus" and any(int(first) > int(last) for first, last in _RANGE.findall(text)):
         return f"{text!r} has a range that ends before it begins"
+    if kind == "cpus" and any(len(each) > 5 or int(each) > MOST_CPUS for each in re.findall("[0-9]+", text)):
+        return f"{text!r} has a processor above {MOST_CPUS}, which no kernel has"
     if value_type.bounds is not None:
         lowest, highest = value_type.bounds
         lowest = lowest if least is None else least

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from runner.errors import ValueRefused
+from runner.errors import NotUnderstood, NotWritten, ValueRefused
 from runner.recipe.catalogue import find_recipe
 from runner.recipe.remedies import find_remedy
 from runner.workflow.case_folder import CaseFolder
 from runner.workflow.experiment.folder import encode_experiment
 from runner.workflow.investigate import concluded
-from runner.workflow.tried import EXPERIMENTS
+from runner.workflow.tried import EXPERIMENTS, tried_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from runner.workflow.experiment.document import ExperimentResult
 
 _MOST_MEASURES = 3
+_BEGIN_NEW = "it is damaged: begin a new case"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ def tried_of_case(path: Path, remedy: str | None, given: Mapping[str, str]) -> T
     :param remedy: Its id; None where there is one only.
     :param given: Values in place of those that the case knows.
     :raises ValueRefused: The case proposes no such remedy, is not concluded, or is another user's.
+    :raises NotUnderstood: It is damaged.
     """
     folder = CaseFolder(path)
     plan = folder.read_plan()
@@ -51,6 +53,8 @@ def tried_of_case(path: Path, remedy: str | None, given: Mapping[str, str]) -> T
         raise ValueRefused(
             f"{path}: nothing was concluded yet", hint=f"ebpf-recipe investigate --resume --case {path}"
         )
+    # One that is damaged would keep the verdict out of the case.
+    tried_in(path)
     case = read[0]
     proposed = {each["remedy"]: each for each in case["remedies"] if "remedy" in each}
     there = f"it proposes {', '.join(proposed)}" if proposed else "it proposes none that a command changes"
@@ -82,7 +86,11 @@ def note_experiment(folder: CaseFolder, result: ExperimentResult) -> Case:
     :raises NotWritten: It cannot be written.
     """
     stamp = result["started"].replace(":", "").replace("-", "").partition(".")[0]
-    (folder.path / EXPERIMENTS).mkdir(exist_ok=True)
+    kept = folder.path / EXPERIMENTS
+    try:
+        kept.mkdir(exist_ok=True)
+    except OSError as error:
+        raise NotWritten(f"{kept}: {error.strerror}") from error
     folder.write_text(f"{EXPERIMENTS}/{stamp}-{result['id']}.json", encode_experiment(result).decode())
     folder.log("tried", result["reason"], remedy=result["change"]["remedy"], verdict=result["verdict"])
     return concluded(folder, folder.read_plan())
@@ -91,12 +99,16 @@ def note_experiment(folder: CaseFolder, result: ExperimentResult) -> Case:
 def _measures(plan: Plan, case: Case, hypothesis: str) -> list[dict[str, Any]]:
     """Return the runs of the case that spoke for a hypothesis, as measures: those that show it first."""
     steps = {step["name"]: step for step in (*plan["scan"], *plan["details"])}
-    result = next(each for each in case["hypotheses"] if each["id"] == hypothesis)
+    result = next((each for each in case["hypotheses"] if each["id"] == hypothesis), None)
+    if result is None:
+        raise NotUnderstood(f"the case has a remedy for {hypothesis}, and no such hypothesis", hint=_BEGIN_NEW)
     names: list[str] = []
     for says in ("establishes", "suggests"):
         names += [each["capture"] for each in result["evidence"] if each["says"] == says and each["recipe"]]
     found = []
     for name in dict.fromkeys(names):
+        if name not in steps:
+            raise NotUnderstood(f"the case has evidence of {name}, which its plan does not have", hint=_BEGIN_NEW)
         step = steps[name]
         found.append({"recipe": step["recipe"], "with": _options(step["arguments"])})
     return found[:_MOST_MEASURES]

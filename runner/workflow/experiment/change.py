@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -88,8 +89,14 @@ def change_of_specs(
     """Return the change that specifications describe.
 
     :param environment: By variable, what their texts ask for.
+    :raises ValueRefused: Two are the same file.
     """
     settings = tuple(_setting(each, netns, environment) for each in specs)
+    files = [
+        (each.netns, os.path.realpath(each.file)) for each in settings if isinstance(each, FileSetting)
+    ]
+    if len(set(files)) != len(files):
+        raise ValueRefused("the same file is changed twice", hint="it can only have one value")
     needed = tuple((each.check, fill(each.reason, environment)) for each in requires)
     return Change(title, settings, None, {}, needed, environment, netns)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from runner import __version__
 from runner.compare.comparing import why_undecidable
 from runner.compare.loading import read_side
-from runner.errors import EbpfRecipeError, ExitCode, HostRefused, Interrupted, NotWritten, Terminated
+from runner.errors import EbpfRecipeError, ExitCode, HostRefused, Interrupted, NotWritten, Terminated, ValueRefused
 from runner.host.kernel import boot_id
 from runner.workflow.experiment.folder import ExperimentFolder
 from runner.workflow.experiment.following import next_command
@@ -62,6 +62,10 @@ def conduct(prepared: Prepared, path: Path, conditions: Conditions) -> Experimen
     :raises ValueRefused: There is nothing to change, or the directory holds something.
     :raises NotWritten: There is no room for the journal or the results.
     """
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError as error:
+        raise ValueRefused("the directory for the results has a name that is no UTF-8", hint="--dir DIR") from error
     with host_lock():
         left = read_journal(journal_path())
         if left is not None:

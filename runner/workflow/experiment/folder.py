@@ -84,7 +84,16 @@ class ExperimentFolder:
 
 def encode_experiment(result: ExperimentResult) -> bytes:
     """Return the document as indented JSON with a final newline."""
-    return orjson.dumps(result, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    return orjson.dumps(_as_json(result), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def _as_json(value: Any) -> Any:
+    """Return it with all texts as JSON can have them: words of a command may be no UTF-8."""
+    if isinstance(value, str):
+        return value.encode(errors="surrogateescape").decode(errors="replace")
+    if isinstance(value, dict):
+        return {name: _as_json(each) for name, each in value.items()}
+    return [_as_json(each) for each in value] if isinstance(value, list) else value
 
 
 def read_experiment(path: Path) -> ExperimentResult:

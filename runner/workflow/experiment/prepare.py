@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from runner.capture.condition import Limit, parse_condition, parse_subject
 from runner.compare.comparing import Wanted
 from runner.compare.margin import parse_margin
+from runner.errors import ValueRefused
 from runner.recipe.catalogue import find_recipe
 from runner.recipe.durations import parse_duration, parse_with_unit
+from runner.recipe.parameters import TARGET_FILTERS
 from runner.recipe.remedies import find_remedy
 from runner.recipe.thresholds import check_gates
 from runner.workflow.experiment.change import change_of_remedy, change_of_specs
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
     from runner.workflow.experiment.change import Change
     from runner.workflow.experiment.model import ChangeSpec, Experiment, MeasureSpec
     from runner.workflow.experiment.schedule import Run
+
+
+_OF_RUNS = {"bpftrace", "budget", "buffer-pages", "by", "check-reads", "max-map-keys", "overhead"}
+"""Options of a run that may stand in an experiment; the others it gives itself, or they end what it needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,13 @@ def _measure(spec: MeasureSpec, options: tuple[str, ...]) -> tuple[Measured, Wan
         margin=None if spec.margin is None else parse_margin(spec.margin),
         gates=gates,
     )
+    known = {each.name for each in recipe.parameters} | TARGET_FILTERS.keys() | _OF_RUNS
+    unknown = sorted(spec.given.keys() - known)
+    if unknown:
+        raise ValueRefused(
+            f"{spec.recipe} has no --{', --'.join(unknown)} in an experiment",
+            hint=f"ebpf-recipe run {spec.recipe} --help",
+        )
     words = [spec.recipe, *options]
     for name, given in spec.given.items():
         words += [f"--{name}={value}" for value in (given if isinstance(given, list) else [given])]

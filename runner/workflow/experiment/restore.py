@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from runner.workflow.experiment.journal import Entry
+    from runner.workflow.experiment.setting import Setting
 
 Became = Literal["as-before", "put-back", "gone", "left", "failed"]
 """`left`: somebody else changed it, and it stays as it is; `gone`: there is nothing left to be put back."""
@@ -53,10 +54,15 @@ def restore(
     last_first = list(reversed(entries))
     # Before anything is put back: what one of them does to another is nobody else's change.
     seen = [_look(each) for each in last_first]
-    found = [
-        each if isinstance(each, Restored) else _restore(entry, each, ask, is_ours=is_ours)
-        for entry, each in zip(last_first, seen, strict=True)
-    ]
+    found = []
+    for entry, each in zip(last_first, seen, strict=True):
+        if not isinstance(each, Restored):
+            found.append(_restore(entry, each, ask, is_ours=is_ours))
+        elif each.became == "failed" and is_ours and entry.after is None:
+            # The change itself made it so that it cannot be read.
+            found.append(_put_back(entry, "not known"))
+        else:
+            found.append(each)
     _settle(last_first, found)
     return found
 
@@ -118,7 +124,7 @@ def _put_back(entry: Entry, now: str) -> Restored:
     by_hand = tuple(setting.revert_by_hand(before))
     try:
         # One that was put back may have brought this one back with it.
-        if not setting.is_same(setting.read(), before):
+        if not _is(setting, before):
             setting.put_back(before)
         found = setting.read()
     except SettingFailed as error:
@@ -126,6 +132,13 @@ def _put_back(entry: Entry, now: str) -> Restored:
     if not setting.is_same(found, before):
         return Restored(setting.name, "failed", f"it is {found!r} instead of {before!r}", by_hand)
     return Restored(setting.name, "put-back", f"{now!r} back to {before!r}")
+
+
+def _is(setting: Setting, state: str) -> bool:
+    try:
+        return setting.is_same(setting.read(), state)
+    except SettingFailed:
+        return False
 
 
 def _settle(entries: Sequence[Entry], found: list[Restored]) -> None:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from runner.errors import EbpfRecipeError, ExitCode
 from runner.recipe.model_setting import Form  # noqa: TC001  # pydantic reads it
+from runner.recipe.remedy_values import MOST_CPUS
 
 LONGEST_SECONDS = 60.0
 """A command that reads or changes a setting and takes longer is ended: nobody would know when it acts."""
@@ -290,6 +291,8 @@ def _comparable(state: str, form: Form) -> object:
             return int("".join(group.zfill(8) for group in state.split(",")), 16)
         if form == "cpus":
             ends = [part.split("-") for part in state.split(",")]
+            if any(int(each[-1]) > MOST_CPUS for each in ends):
+                return state
             return {number for each in ends for number in range(int(each[0]), int(each[-1]) + 1)}
     except ValueError:
         pass

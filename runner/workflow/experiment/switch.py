@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runner.errors import HostRefused, ValueRefused
+from runner.workflow.experiment.entangled import refuse_entangled
 from runner.workflow.experiment.journal import Entry, Journal, remove_journal
 from runner.workflow.experiment.restore import refuse_unless_restored, restore
 from runner.workflow.experiment.setting import CommandSetting, SettingFailed
@@ -47,6 +48,7 @@ class Switch:
                     f"{entry.setting.name}: it is {entry.before!r}, and {now!r} right after: "
                     "what changes by itself cannot be put back"
                 )
+            refuse_entangled(entry.setting, entry.before)
         _refuse_if_so_already(self.entries)
         self.counted: dict[str, int] = {}
         self.became: dict[str, Became] = {}
