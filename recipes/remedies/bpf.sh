@@ -1,6 +1,17 @@
 # Compiles BPF programs and reads their counters, for the shell texts of remedies (sh -e).
 # $WORK/name has our program's name, which no other program has: by it ours is known, even where `apply` was cut short.
 
+# follow: $INTERFACE is what the interface that `apply` took is called by now: it may have been renamed.
+follow() {
+  if [ -s "$WORK/index" ]; then
+    called=$(ip -o link show | sed -n "s/^$(cat "$WORK/index"): \([^:@]*\).*/\1/p")
+    INTERFACE=${called:-$INTERFACE}
+  fi
+}
+
+# take: the interface is known by its number from now on.
+take() { ip -o link show dev "$INTERFACE" | sed 's/:.*//' > "$WORK/index"; }
+
 # compile FILE [-DNAME=VALUE ...]: $SOURCE/FILE.bpf.c becomes $WORK/program.o.
 compile() {
   file=$1

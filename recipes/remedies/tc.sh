@@ -3,6 +3,7 @@
 
 # Without one of them nothing would be found, and nothing put back.
 : "${INTERFACE:?}" "${PREF:?}" "${DIRECTION:?}" "${WORK:?}"
+follow
 
 only_qdisc="no filter in the qdisc that was added"
 
@@ -42,6 +43,7 @@ remove_qdisc() {
 # attach: where there is a filter of this handle at $PREF tc refuses.
 # Where no bpf file system is mounted tc mounts one, which it does not need here: it ends with the mount namespace.
 attach() {
+  take
   if ! has_qdisc; then
     : > "$WORK/qdisc-added"
     tc qdisc add dev "$INTERFACE" clsact || { rm "$WORK/qdisc-added"; return 1; }

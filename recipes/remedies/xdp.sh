@@ -3,6 +3,7 @@
 
 # Without one of them nothing would be found, and nothing put back.
 : "${INTERFACE:?}" "${WORK:?}"
+follow
 
 # state: the mode and the program of what is attached, or `none`; `none` too where the interface is gone.
 state() {
@@ -18,6 +19,7 @@ load() { unshare --mount ip link set dev "$INTERFACE" "$1" object "$WORK/program
 
 # attach native|generic|auto: says in which mode, and of auto why it is generic.
 attach() {
+  take
   case $1 in
   native) load xdpdrv ;;
   generic) load xdpgeneric ;;

@@ -281,6 +281,18 @@ def test_an_experiment_switches_it_on_and_off_and_adds_up_what_it_counted(both, 
     assert shown(here) == before
 
 
+@pytest.mark.parametrize("remedy", [INGRESS, EGRESS])
+def test_an_interface_that_is_renamed_loses_the_filter_too(both, tmp_path, remedy):
+    host, _ = both
+    with switch(remedy, NAMESPACE, tmp_path, interface="lab0", port=SENT_PORT) as one:
+        one.on()
+        host.run("ip", "link", "set", "lab0", "down")
+        host.run("ip", "link", "set", "lab0", "name", "renamed")
+        one.off()
+        assert list(one.became.values()) == ["put-back"]
+        assert "clsact" not in host.run("tc", "qdisc", "show", "dev", "renamed")
+
+
 def test_an_interface_that_is_gone_took_the_filter_with_it(both, tmp_path):
     here, _ = both
     ended(INGRESS, "apply", tmp_path)

@@ -274,6 +274,17 @@ def test_apply_that_was_cut_short_is_reverted(both, tmp_path):
     assert attached(receiver) == {}
 
 
+def test_an_interface_that_is_renamed_loses_the_program_too(both, tmp_path):
+    host, _ = both
+    with switch("xdp-drop-port", NAMESPACE, tmp_path, interface="lab0", port=SENT_PORT) as one:
+        one.on()
+        host.run("ip", "link", "set", "lab0", "down")
+        host.run("ip", "link", "set", "lab0", "name", "renamed")
+        one.off()
+        assert list(one.became.values()) == ["put-back"]
+        assert not attached(host, "renamed")
+
+
 def test_an_interface_that_is_gone_took_the_program_with_it(both, tmp_path):
     receiver, _ = both
     given = {"interface": "lab0", "port": SENT_PORT}
