@@ -44,7 +44,7 @@ def runs(monkeypatch):
 
     better = {"recipe": "runqlat", "verdict": "better", "reason": "it is", "gates": [], "outcomes": []}
     monkeypatch.setattr(conducting, "record", record)
-    monkeypatch.setattr(conducting._Conduct, "_check_warm_up", lambda _: None)  # noqa: SLF001
+    monkeypatch.setattr(conducting._Conduct, "_check_warm_up", lambda _: None)
     monkeypatch.setattr(conducting, "judge", lambda *_: [better, happens.get("judged", lambda: None)()][:1])
     return happens
 

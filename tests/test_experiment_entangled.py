@@ -78,7 +78,9 @@ def test_what_settles_on_no_state_is_said(tmp_path, requests):
 
 
 def test_a_change_that_undoes_another_of_its_own_did_not_take(tmp_path, scheduler, requests):
-    with pytest.raises(SettingFailed, match="the change did not take: .*nr_requests is '64' instead of '512'"):
+    with pytest.raises(
+        SettingFailed, match=r"the change did not take: .*nr_requests is '64' instead of '512'"
+    ):
         switch(tmp_path, file_of(requests, "512"), scheduler).on()
     assert requests.read_text() == "256\n"
 
@@ -126,7 +128,9 @@ def test_the_same_question_is_asked_once(tmp_path, requests):
 
 
 def test_what_changes_by_itself_is_no_setting(tmp_path):
-    counts = CommandSpec(name="it", read=f"echo x >> {tmp_path}/c; wc -l < {tmp_path}/c", apply="true", revert="$BEFORE")
+    counts = CommandSpec(
+        name="it", read=f"echo x >> {tmp_path}/c; wc -l < {tmp_path}/c", apply="true", revert="$BEFORE"
+    )
     with pytest.raises(SettingFailed, match="what changes by itself cannot be put back"):
         switch(tmp_path, counts)
 
@@ -137,7 +141,9 @@ def test_that_it_lasts_is_seen(tmp_path, requests):
     one.on()
     one.check()
     requests.write_text("256\n")
-    with pytest.raises(HostRefused, match="somebody else changed it meanwhile: it was '512', and is '256' now"):
+    with pytest.raises(
+        HostRefused, match="somebody else changed it meanwhile: it was '512', and is '256' now"
+    ):
         one.check()
     one.off()
     requests.write_text("9\n")

@@ -60,7 +60,7 @@ def test_the_same_file_is_not_changed_twice(tmp_path):
 
 @pytest.mark.parametrize("value", ["a\nb", "a\0b", "\x1b[31m", "\udcff"])
 def test_a_value_is_one_line(value):
-    with pytest.raises(ValueError, match="one line|unicode"):
+    with pytest.raises(ValueError, match=r"one line|unicode"):
         FileSpec(file="/x", value=value)
 
 
@@ -92,9 +92,13 @@ def test_processors_are_not_counted_up_to_what_no_kernel_has(tmp_path):
 def experiment(**measure):
     return Experiment.model_validate(
         {
-            "experiment": 1, "id": "it", "title": "It", "load": ["true"],
-            "change": {"settings": [{"file": "/x", "value": "1"}]}, "measure": [{"recipe": "runqlat", **measure}],
-        }  # fmt: skip
+            "experiment": 1,
+            "id": "it",
+            "title": "It",
+            "load": ["true"],
+            "change": {"settings": [{"file": "/x", "value": "1"}]},
+            "measure": [{"recipe": "runqlat", **measure}],
+        }
     )
 
 

@@ -84,7 +84,7 @@ def test_what_would_be_waited_for_is_no_file(tmp_path, kind):
         path.mkdir()
     else:
         path.symlink_to(os.ttyname(os.openpty()[1]))
-    with pytest.raises(SettingFailed, match="no file of a value|Is a directory"):
+    with pytest.raises(SettingFailed, match=r"no file of a value|Is a directory"):
         switch(tmp_path, file_of(path))
 
 

@@ -25,8 +25,8 @@ from runner.recipe.remedy_values import (
     sysctl_file,
     variable_of,
 )
-from runner.workflow.experiment.change import change_of_remedy
 from runner.workflow.experiment import setting as settings
+from runner.workflow.experiment.change import change_of_remedy
 from runner.workflow.experiment.setting import FileSetting
 from runner.workflow.experiment.switch import Switch
 from runner.workflow.planned_remedy import planned_remedy

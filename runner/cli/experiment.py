@@ -261,9 +261,7 @@ def try_change(
         raise typer.Exit(result["exit_code"])
 
 
-def _conduct(
-    prepared: Prepared, folder: Path, typed: list[str], *, keep: bool
-) -> ExperimentResult:
+def _conduct(prepared: Prepared, folder: Path, typed: list[str], *, keep: bool) -> ExperimentResult:
     from runner.cli.output import say
     from runner.errors import HostRefused
     from runner.host.kernel import is_root

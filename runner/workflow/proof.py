@@ -101,14 +101,18 @@ def _measures(plan: Plan, case: Case, hypothesis: str) -> list[dict[str, Any]]:
     steps = {step["name"]: step for step in (*plan["scan"], *plan["details"])}
     result = next((each for each in case["hypotheses"] if each["id"] == hypothesis), None)
     if result is None:
-        raise NotUnderstood(f"the case has a remedy for {hypothesis}, and no such hypothesis", hint=_BEGIN_NEW)
+        raise NotUnderstood(
+            f"the case has a remedy for {hypothesis}, and no such hypothesis", hint=_BEGIN_NEW
+        )
     names: list[str] = []
     for says in ("establishes", "suggests"):
         names += [each["capture"] for each in result["evidence"] if each["says"] == says and each["recipe"]]
     found = []
     for name in dict.fromkeys(names):
         if name not in steps:
-            raise NotUnderstood(f"the case has evidence of {name}, which its plan does not have", hint=_BEGIN_NEW)
+            raise NotUnderstood(
+                f"the case has evidence of {name}, which its plan does not have", hint=_BEGIN_NEW
+            )
         step = steps[name]
         found.append({"recipe": step["recipe"], "with": _options(step["arguments"])})
     return found[:_MOST_MEASURES]

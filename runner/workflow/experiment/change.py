@@ -92,9 +92,7 @@ def change_of_specs(
     :raises ValueRefused: Two are the same file.
     """
     settings = tuple(_setting(each, netns, environment) for each in specs)
-    files = [
-        (each.netns, os.path.realpath(each.file)) for each in settings if isinstance(each, FileSetting)
-    ]
+    files = [(each.netns, os.path.realpath(each.file)) for each in settings if isinstance(each, FileSetting)]
     if len(set(files)) != len(files):
         raise ValueRefused("the same file is changed twice", hint="it can only have one value")
     needed = tuple((each.check, fill(each.reason, environment)) for each in requires)

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 from runner import __version__
 from runner.compare.comparing import why_undecidable
 from runner.compare.loading import read_side
-from runner.errors import EbpfRecipeError, ExitCode, HostRefused, Interrupted, NotWritten, Terminated, ValueRefused
+from runner.errors import (
+    EbpfRecipeError,
+    ExitCode,
+    HostRefused,
+    Interrupted,
+    NotWritten,
+    Terminated,
+    ValueRefused,
+)
 from runner.host.kernel import boot_id
 from runner.workflow.experiment.folder import ExperimentFolder
 from runner.workflow.experiment.following import next_command
@@ -65,7 +73,9 @@ def conduct(prepared: Prepared, path: Path, conditions: Conditions) -> Experimen
     try:
         str(path.absolute()).encode()
     except UnicodeEncodeError as error:
-        raise ValueRefused("the directory for the results has a name that is no UTF-8", hint="--dir DIR") from error
+        raise ValueRefused(
+            "the directory for the results has a name that is no UTF-8", hint="--dir DIR"
+        ) from error
     with host_lock():
         left = read_journal(journal_path())
         if left is not None:

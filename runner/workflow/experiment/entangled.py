@@ -19,7 +19,7 @@ _TWINS = (
 """Of each two one is in force, and the other is 0: writing one sets the other to 0."""
 
 _SPREADING = {
-    r"net/ipv4/(ip_forward|conf/all/forwarding)": "it sets forwarding and accept_redirects of interfaces anew",
+    r"net/ipv4/(ip_forward|conf/all/forwarding)": "it sets forwarding and accept_redirects anew",
     r"net/ipv6/conf/all/forwarding": "it sets forwarding of all interfaces anew",
     r"net/ipv6/conf/[^/]+/disable_ipv6": "addresses and routes of IPv6 are lost",
     r"net/ipv4/tcp_congestion_control": "it stays in net.ipv4.tcp_allowed_congestion_control "
@@ -46,7 +46,7 @@ def refuse_entangled(setting: Setting, before: str) -> None:
         if name == one and before == "0":
             twin = other.replace("/", ".")
             raise HostRefused(
-                f"{setting.name} is 0: {twin} is in force, writes set that to 0, and 0 does not bring it back",
+                f"{setting.name} is 0: {twin} is in force, is set to 0 by it, and stays 0",
                 hint=f"change {twin}, or {_BY_COMMANDS}",
             )
     for pattern, why in _SPREADING.items():

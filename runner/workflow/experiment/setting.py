@@ -316,7 +316,9 @@ def _as_state(said: bytes, name: str) -> str:
     :raises SettingFailed: It cannot.
     """
     if len(said) > MOST_STATE_BYTES:
-        raise SettingFailed(f"{name}: its state is longer than {MOST_STATE_BYTES:,} bytes, and could not be put back")
+        raise SettingFailed(
+            f"{name}: its state is longer than {MOST_STATE_BYTES:,} bytes, and could not be put back"
+        )
     try:
         text = said.decode()
     except UnicodeDecodeError:

@@ -57,7 +57,9 @@ def make_work() -> None:
         if path.is_symlink():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
     except OSError as error:
-        raise NotWritten(f"{path}: {error.strerror}", hint=f"see what is there, and take it away: {path}") from error
+        raise NotWritten(
+            f"{path}: {error.strerror}", hint=f"see what is there, and take it away: {path}"
+        ) from error
 
 
 @contextlib.contextmanager
