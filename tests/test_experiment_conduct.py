@@ -1,18 +1,25 @@
 """How the host was left is told, whatever else fails; what did not last is no verdict."""
 
+import os
 import shutil
+import signal
+import subprocess
+import time
 
 import orjson
 import pytest
 
 import runner.workflow.experiment.conduct as conducting
+from runner.cli.experiment import asking
 from runner.cli.main import main
-from runner.errors import ExitCode, NotWritten
+from runner.errors import ExitCode, Interrupted, NotWritten
 from runner.interrupts import Interrupts
+from runner.report.experiment import experiment_as_markdown
 from runner.workflow.case_folder import CaseFolder
 from runner.workflow.experiment.conduct import Conditions, conduct
 from runner.workflow.experiment.model import Experiment
 from runner.workflow.experiment.prepare import prepare
+from runner.workflow.experiment.recover import recover
 from runner.workflow.experiment.state import journal_path
 from tests.test_proof import case as case  # noqa: PLC0414  # a fixture
 from tests.test_proof import result_of
@@ -49,11 +56,16 @@ def runs(monkeypatch):
     return happens
 
 
-def tried(value, folder, *, keep=False, revert=None, ask=None):
+def tried(value, folder, *, keep=False, revert=None, apply=None, ask=None):
     """Conduct an experiment; return its result, and what was told."""
     spec = {"file": str(value), "value": "4096"}
     if revert is not None:
-        spec = {"name": "it", "read": f"cat {value}", "apply": f"echo 4096 > {value}", "revert": revert}
+        spec = {
+            "name": "it",
+            "read": f"cat {value}",
+            "apply": apply or f"echo 4096 > {value}",
+            "revert": revert,
+        }
     document = {
         "experiment": 1, "id": "it", "title": "It", "load": ["true"], "settle": "0s",
         "change": {"settings": [spec]}, "measure": [{"recipe": "runqlat"}],
@@ -135,3 +147,38 @@ def test_how_the_host_was_left_is_told_though_there_is_no_room_for_the_report(ca
     words = ["experiment", "--case", str(case), "--remedy", "readahead", "--with", "kib=512", "-f", "json"]
     assert main([*words, "-o", "/dev/full", "--", "true"]) == ExitCode.CHANGED
     assert "this host is not as it was before" in capfd.readouterr().err
+
+
+def test_what_a_kept_change_made_is_there_for_its_way_back(value, runs, tmp_path):
+    revert = 'cat "$WORK/name" >/dev/null; echo "$BEFORE" > ' + str(value)
+    apply = f'echo ours > "$WORK/name"; echo 4096 > {value}'
+    result, _ = tried(value, tmp_path / "made", keep=True, revert=revert, apply=apply)
+    assert result["state"] == "kept"
+    other = tmp_path / "other"
+    other.write_text("1\n")
+    again, _ = tried(other, tmp_path / "again", revert=f'echo "$BEFORE" > {other}')
+    assert again["state"] == "as-before"
+    assert recover(None) is None
+    subprocess.run(["sh", "-c", result["change"]["settings"][0]["revert"][0]], check=True)
+    assert value.read_text() == "128\n"
+
+
+def test_that_something_is_gone_is_told(value, runs, tmp_path):
+    runs[11] = value.unlink
+    result, _ = tried(value, tmp_path / "made")
+    assert result["state"] == "as-before"
+    assert f"{value} is gone: there was nothing to put back" in experiment_as_markdown(result)
+
+
+def test_a_signal_ends_the_question(monkeypatch):
+    def ask(*_):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(5)
+        return "yes"
+
+    monkeypatch.setattr("runner.cli.operator.has_operator", lambda: True)
+    monkeypatch.setattr("runner.cli.operator.Operator.ask", ask)
+    with Interrupts() as signals:
+        with pytest.raises(Interrupted, match="SIGINT while it was asked"):
+            asking(signals)("Put it back?")
+        assert signals.first == "SIGINT"

@@ -89,6 +89,9 @@ def _raw_lines(result: ExperimentResult) -> Iterator[tuple[int, str]]:
     if change["counters"]:
         counted = ", ".join(f"{name} {count:,}" for name, count in change["counters"].items())
         yield 1, f"it counted while it was on: {counted}"
+    for setting in change["settings"]:
+        if setting["became"] == "gone":
+            yield 1, f"{setting['name']} is gone: there was nothing to put back"
     yield 0, _STATES[result["state"]]
     if result["state"] == "kept":
         yield 0, "The way back:"

@@ -29,7 +29,7 @@ from runner.workflow.experiment.judge import judge
 from runner.workflow.experiment.measuring import RunFailed, check_signals, record, wait
 from runner.workflow.experiment.restore import HostChanged
 from runner.workflow.experiment.schedule import order_in_words
-from runner.workflow.experiment.state import clear_work, host_lock, journal_path, make_work
+from runner.workflow.experiment.state import clear_work, host_lock, journal_path, make_work, work_directory
 from runner.workflow.experiment.switch import Switch
 
 if TYPE_CHECKING:
@@ -83,6 +83,8 @@ def conduct(prepared: Prepared, path: Path, conditions: Conditions) -> Experimen
                 f"an experiment was left, and may have changed this host: {left.title} ({left.started})",
                 hint="ebpf-recipe experiment recover",
             )
+        if prepared.change.environment.get("WORK") != str(work_directory()):
+            raise HostRefused("another experiment kept its change just now", hint="try again")
         clear_work()
         make_work()
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import itertools
 import os
 import shutil
 import stat
@@ -21,6 +22,7 @@ VARIABLE = "EBPF_RECIPE_STATE"
 """Another directory: of a container's volume, of a test."""
 
 _DEFAULT = "/var/lib/ebpf-recipe"
+_KEPT = ".kept"
 _POLL_SECONDS = 0.1
 
 
@@ -35,8 +37,22 @@ def journal_path() -> Path:
 
 
 def work_directory() -> Path:
-    """Return where a change puts what it makes (`$WORK`): it is there for as long as the journal is."""
-    return state_directory() / "experiment.work"
+    """Return where a change puts what it makes (`$WORK`): it is there for as long as the journal is.
+
+    What a change made that stays is not touched again: its way back needs it.
+    """
+    places = (state_directory() / f"experiment.work{number or ''}" for number in itertools.count())
+    return next(each for each in places if not (each / _KEPT).exists())
+
+
+def keep_work() -> None:
+    """Have what a change made stay with it, where it made something."""
+    path = work_directory()
+    with contextlib.suppress(OSError):
+        if any(path.iterdir()):
+            (path / _KEPT).touch()
+        else:
+            path.rmdir()
 
 
 def clear_work() -> None:

@@ -9,7 +9,7 @@ from runner.workflow.experiment.entangled import refuse_entangled
 from runner.workflow.experiment.journal import Entry, Journal, remove_journal
 from runner.workflow.experiment.restore import refuse_unless_restored, restore
 from runner.workflow.experiment.setting import CommandSetting, SettingFailed
-from runner.workflow.experiment.state import clear_work, journal_path, make_work
+from runner.workflow.experiment.state import clear_work, journal_path, keep_work, make_work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -121,7 +121,9 @@ class Switch:
     def close(self) -> None:
         """Forget the journal: everything is as it was, or is to stay as it is now."""
         remove_journal(self._path)
-        if not self.is_on:
+        if self.is_on:
+            keep_work()
+        else:
             clear_work()
 
     def _count(self) -> None:
