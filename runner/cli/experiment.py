@@ -246,17 +246,20 @@ def try_change(
     # Before anything that may fail: how the host was left is told.
     if result["exit_code"] and result["ending"] != "finished":
         say(f"ebpf-recipe: {result['reason']}")
-    try:
+    failed = []
+    for tell in (
+        lambda: _note(case, result),
+        lambda: _print(result, form, destination),
+        lambda: _keep_report(result),
+    ):
         try:
-            _keep_report(result)
-            if case is not None:
-                _note(case, result)
-        finally:
-            _print(result, form, destination)
-    except EbpfRecipeError as error:
-        if result["exit_code"] != ExitCode.CHANGED:
-            raise
+            tell()
+        except EbpfRecipeError as error:
+            failed.append(error)
+    for error in failed if result["exit_code"] == ExitCode.CHANGED else failed[1:]:
         say(f"ebpf-recipe: {error.message}")
+    if failed and result["exit_code"] != ExitCode.CHANGED:
+        raise failed[0]
     if result["exit_code"]:
         raise typer.Exit(result["exit_code"])
 
@@ -283,8 +286,10 @@ def _keep_report(result: ExperimentResult) -> None:
     Destination(path, option="--dir").write(experiment_as_markdown(result).encode())
 
 
-def _note(case: Path, result: ExperimentResult) -> None:
-    """Write into a case what an experiment with its remedy says."""
+def _note(case: Path | None, result: ExperimentResult) -> None:
+    """Write into a case what an experiment with its remedy says, where it is a case's."""
+    if case is None:
+        return
     from runner.cli.output import say
     from runner.report.case import case_as_markdown
     from runner.workflow.case_folder import CaseFolder
