@@ -70,6 +70,17 @@ class HostRefused(EbpfRecipeError):
     exit_code = ExitCode.HOST
 
 
+class FeatureMissing(HostRefused):
+    """This host lacks a feature that each way of measuring needs.
+
+    :ivar lacks: Which, in a few words.
+    """
+
+    def __init__(self, message: str, *, lacks: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.lacks = lacks
+
+
 class TraceFailed(EbpfRecipeError):
     """bpftrace started and failed before there was anything to show."""
 

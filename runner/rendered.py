@@ -19,9 +19,9 @@ import orjson
 
 from runner.bpftrace.frame import END_MAP, closing_statements, row_maps
 from runner.bpftrace.recording import Moment, Recording
-from runner.bpftrace.version import DEFAULT_MAP_KEYS, Bpftrace, parse_release
+from runner.bpftrace.version import DEFAULT_MAP_KEYS, Bpftrace, features_of, parse_release
 from runner.capture.quality import problem
-from runner.errors import EbpfRecipeError, NotUnderstood, ValueRefused
+from runner.errors import EbpfRecipeError, NotUnderstood
 from runner.host.facts_file import decode_facts, encode_facts
 from runner.outcome import Outcome
 from runner.plan import Plan
@@ -57,17 +57,6 @@ class Rendered:
     plan: Plan
     room: int
     end_value: int
-
-
-def features_of(version: str) -> frozenset[str]:
-    """Return what a release of bpftrace can do.
-
-    :raises ValueError: It is no release.
-    """
-    try:
-        return Bpftrace(Path("bpftrace"), parse_release("bpftrace", version)).features
-    except ValueRefused as error:
-        raise ValueError(error.message) from error
 
 
 def render_for_node(

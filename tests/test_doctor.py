@@ -151,7 +151,9 @@ def test_tracefs_that_is_not_mounted_is_mounted_by_a_command(host):
     mount = "mount -t tracefs tracefs /sys/kernel/tracing"
     assert checks(document)["tracefs"]["command"] == mount
     (lack,) = verdict(document)["missing"]
-    assert lack == {"detail": "tracefs: not mounted", "cure": "mount it", "command": mount}
+    assert lack == {
+        "detail": "tracefs: not mounted", "cure": "mount it", "command": mount, "lacks": "tracefs",
+    }  # fmt: skip
     assert any(line.endswith(f"→ {mount}") for line in _lines(document))
     host.write("proc/filesystems", "\text4\n")
     assert "CONFIG_FTRACE" in checks(host.examine())["tracefs"]["cure"]

@@ -8,13 +8,13 @@ import subprocess
 import orjson
 import pytest
 
-from runner.bpftrace.version import Bpftrace
+from runner.bpftrace.version import Bpftrace, features_of
 from runner.decode import decode
 from runner.errors import NotUnderstood
 from runner.host.facts import HostFacts
 from runner.host.facts_file import decode_facts, encode_facts, facts_script
 from runner.recipe.catalogue import find_recipe
-from runner.rendered import features_of, render_for_node
+from runner.rendered import render_for_node
 from tests.command import RECORDINGS, ebpf_recipe
 
 RECIPE = "tcp-retrans"

@@ -155,6 +155,31 @@ def parse_release(option: str, given: str) -> tuple[int, int, int]:
     return release
 
 
+def features_of(version: str) -> frozenset[str]:
+    """Return what a release of bpftrace can do.
+
+    :raises ValueError: It is no release.
+    """
+    try:
+        return Bpftrace(Path("bpftrace"), parse_release("bpftrace", version)).features
+    except ValueRefused as error:
+        raise ValueError(error.message) from error
+
+
+def check_supported(name: str, version: tuple[int, int, int]) -> None:
+    """Refuse a release that is older than those this product is tested with.
+
+    :param name: Of the binary, or of the host that has it.
+    :raises HostRefused: It is.
+    """
+    if version[:2] < OLDEST:
+        release = ".".join(map(str, version))
+        raise HostRefused(
+            f"{name} is bpftrace {release}; {OLDEST[0]}.{OLDEST[1]} is the oldest supported",
+            hint="install a newer one, or name one with --bpftrace",
+        )
+
+
 def find_bpftrace(given: str | None = None) -> Bpftrace:
     """Return the bpftrace to use: the given path, else the environment's, else the one on PATH.
 
@@ -240,10 +265,5 @@ def _read_version(path: Path, process: subprocess.Popen[bytes]) -> tuple[int, in
             f"{path} --version does not answer as bpftrace does (exit {process.returncode}): {said[0]}"
         )
     version = (int(match[1]), int(match[2]), int(match[3] or 0))
-    if version[:2] < OLDEST:
-        release = ".".join(map(str, version))
-        raise HostRefused(
-            f"{path} is bpftrace {release}; {OLDEST[0]}.{OLDEST[1]} is the oldest supported",
-            hint="install a newer one, or name one with --bpftrace",
-        )
+    check_supported(str(path), version)
     return version

@@ -120,10 +120,10 @@ def _facts_of(path: Path) -> HostFacts:
 
     :raises NotUnderstood: The file holds none.
     """
+    from runner.bpftrace.version import features_of
     from runner.capture.whole_file import read_whole
     from runner.errors import NotUnderstood
     from runner.host.facts_file import decode_facts
-    from runner.rendered import features_of
 
     try:
         raw = read_whole(path)

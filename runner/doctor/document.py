@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -29,18 +29,22 @@ class Check(TypedDict):
 
 
 class Lack(TypedDict):
-    """One thing that a recipe lacks here, and what would help; `command` as in a check."""
+    """One thing that a recipe lacks here, and what would help; `command` as in a check.
+
+    `lacks` is its name: a check's, or those of the features, in a few words.
+    """
 
     detail: str
     cure: str | None
     command: str | None
+    lacks: NotRequired[str]
 
 
 class RecipeVerdict(TypedDict):
     """Whether a recipe can run here.
 
     `variant` and `reason` say which way of measuring the host's features choose, also where something
-    else is missing; `missing` says all that is.
+    else is missing; `missing` says all that is. `not_known` says what could not be told, where that decides.
     """
 
     id: str
@@ -48,6 +52,7 @@ class RecipeVerdict(TypedDict):
     variant: str | None
     reason: str | None
     missing: list[Lack]
+    not_known: NotRequired[list[str]]
 
 
 class DoctorHost(TypedDict):
@@ -61,12 +66,17 @@ class DoctorHost(TypedDict):
 
 
 class Doctor(TypedDict):
-    """What this host is and what it can run."""
+    """What this host is and what it can run.
+
+    `facts` is what the guards of these recipes asked of the host (`ebpf-recipe/facts/v1`, which
+    `render --host` takes); null where nothing could be asked.
+    """
 
     schema: Literal["ebpf-recipe/doctor/v1"]
     host: DoctorHost
     checks: list[Check]
     recipes: list[RecipeVerdict]
+    facts: NotRequired[dict[str, Any] | None]
 
 
 def doctor_schema() -> dict[str, Any]:

@@ -13,6 +13,7 @@ from runner.doctor.document import SCHEMA
 from runner.doctor.recipes import judge_recipes
 from runner.doctor.state import read_state
 from runner.errors import HostRefused
+from runner.host.facts_file import facts_document
 from runner.host.trials import try_here
 from runner.plan import host_facts
 
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from runner.bpftrace.version import Bpftrace
     from runner.doctor.document import Doctor
     from runner.doctor.recipes import FactsOf
+    from runner.host.facts import HostFacts
     from runner.host.trials import Trials
+    from runner.recipe.model import Recipe
 
 
 def examine(
@@ -44,6 +47,8 @@ def examine(
     found = _find(bpftrace)
     checks = all_checks(state, found)
     system = os.uname()
+    kept = _Kept(facts_of)
+    verdicts = judge_recipes(recipe_ids, checks, found, kept)
     return {
         "schema": SCHEMA,
         "host": {
@@ -54,8 +59,25 @@ def examine(
             "bpftrace": None if isinstance(found, HostRefused) else str(found),
         },
         "checks": checks,
-        "recipes": judge_recipes(recipe_ids, checks, found, facts_of),
+        "recipes": verdicts,
+        "facts": facts_document(kept.facts) if kept.facts is not None else None,
     }
+
+
+class _Kept:
+    """Reads what recipes ask of the host.
+
+    :ivar facts: All that was read; None before anything was.
+    """
+
+    def __init__(self, facts_of: FactsOf) -> None:
+        self.facts: HostFacts | None = None
+        self._facts_of = facts_of
+
+    def __call__(self, recipe: Recipe | None, bpftrace: Bpftrace) -> HostFacts:
+        facts = self._facts_of(recipe, bpftrace)
+        self.facts = facts if self.facts is None else self.facts.joined(facts)
+        return facts
 
 
 def _find(given: str | None) -> Bpftrace | HostRefused:

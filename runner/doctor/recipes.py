@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from runner import plan
 from runner.doctor.cures import run_as_root
-from runner.errors import EbpfRecipeError, HostRefused
+from runner.errors import EbpfRecipeError, FeatureMissing, HostRefused
 from runner.recipe.catalogue import find_recipe
 from runner.recipe.render import choose_variant
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from runner.bpftrace.version import Bpftrace
     from runner.doctor.document import Check, Lack, RecipeVerdict
@@ -36,16 +36,46 @@ def judge_recipes(
     :param facts_of: Reads what a recipe asks of the host.
     """
     quiet = _Quiet()
-    verdicts = []
+    return [judge_found(found, checks, bpftrace, facts_of, quiet) for found in find_recipes(ids)]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRecipe:
+    """A recipe, or why it cannot be read."""
+
+    id: str
+    recipe: LoadedRecipe | EbpfRecipeError
+
+
+def find_recipes(ids: Iterable[str]) -> list[FoundRecipe]:
+    """Return recipes, to be judged for one host or for many."""
+    found = []
     for recipe_id in ids:
         try:
-            loaded = find_recipe(recipe_id)
+            found.append(FoundRecipe(recipe_id, find_recipe(recipe_id)))
         except EbpfRecipeError as error:
-            lack: Lack = {"detail": error.message, "cure": error.hint, "command": None}
-            verdicts.append(_verdict(recipe_id, [lack]))
-        else:
-            verdicts.append(judge_recipe(loaded, checks, bpftrace, facts_of, quiet))
-    return verdicts
+            found.append(FoundRecipe(recipe_id, error))
+    return found
+
+
+def judge_found(
+    found: FoundRecipe,
+    checks: Sequence[Check],
+    bpftrace: Bpftrace | HostRefused,
+    facts_of: FactsOf,
+    check_quiet: Callable[[Recipe], None],
+) -> RecipeVerdict:
+    """Return whether a recipe can run, as `judge_recipe` does; one that has mistakes cannot."""
+    if isinstance(found.recipe, EbpfRecipeError):
+        error = found.recipe
+        lack: Lack = {
+            "detail": error.message,
+            "cure": error.hint,
+            "command": None,
+            "lacks": "a recipe without mistakes",
+        }
+        return _verdict(found.id, [lack])
+    return judge_recipe(found.recipe, checks, bpftrace, facts_of, check_quiet)
 
 
 def judge_recipe(
@@ -78,13 +108,27 @@ def judge_recipe(
         verdict["variant"] = variant.id
         if not lacking:
             check_quiet(recipe)
+    except KeyError as error:
+        (probe,) = error.args
+        unasked = {guard.probe for guard in recipe.guards()} - {None, *facts.probes}
+        if probe not in unasked:
+            raise
+        more = f" and {len(unasked) - 1} more are" if len(unasked) > 1 else " is"
+        verdict["not_known"] = [f"{probe}{more} not in the facts"]
     except HostRefused as refusal:
         cure = refusal.hint or (
             "boot a kernel that has it, or load the module that brings it; "
             f"`ebpf-recipe show {recipe.id}` says what each variant needs"
         )
-        verdict["missing"].append({"detail": refusal.message, "cure": cure, "command": None})
+        lacks = refusal.lacks if isinstance(refusal, FeatureMissing) else refusal.message
+        verdict["missing"].append({"detail": refusal.message, "cure": cure, "command": None, "lacks": lacks})
         verdict["status"] = "missing"
+    unseen = [check for check in checks if check["status"] == "unknown" and check["name"] in needed]
+    if unseen:
+        told = [f"{check['name']}: {check['detail']}" for check in unseen]
+        verdict["not_known"] = [*verdict.get("not_known", ()), *told]
+    if verdict.get("not_known") and not verdict["missing"]:
+        verdict["status"] = "unknown"
     return verdict
 
 
@@ -114,4 +158,9 @@ def _lack(check: Check, recipe_id: str) -> Lack:
     command = check["command"]
     if command == run_as_root(None):
         command = run_as_root(recipe_id)
-    return {"detail": f"{check['name']}: {check['detail']}", "cure": check["cure"], "command": command}
+    return {
+        "detail": f"{check['name']}: {check['detail']}",
+        "cure": check["cure"],
+        "command": command,
+        "lacks": check["name"],
+    }

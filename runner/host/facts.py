@@ -171,6 +171,16 @@ class HostFacts:
             return self
         return replace(self, cgroups=replace(self.cgroups, labels=labels))
 
+    def joined(self, other: "HostFacts") -> "HostFacts":
+        """Return these facts and what the same host was asked besides."""
+        return replace(
+            self.with_devices(other.devices),
+            probes={**self.probes, **other.probes},
+            enums={**self.enums, **other.enums},
+            functions={**self.functions, **other.functions},
+            cgroups=self.cgroups or other.cgroups,
+        )
+
     def has_probe(self, probe: str) -> bool:
         """Whether the host has a probe; KeyError where nobody asked it."""
         return self.probes[probe] is not None

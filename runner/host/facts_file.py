@@ -21,7 +21,12 @@ _FACTS = TypeAdapter(HostFacts)
 
 
 def encode_facts(facts: HostFacts) -> bytes:
-    """Return facts as JSON. What a release of bpftrace can do follows from its version."""
+    """Return facts as JSON."""
+    return orjson.dumps(facts_document(facts), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def facts_document(facts: HostFacts) -> dict[str, Any]:
+    """Return facts as a document. What a release of bpftrace can do follows from its version."""
     document = asdict(facts)
     document["enums"] = {
         member: {str(value): name for value, name in names.items()} for member, names in facts.enums.items()
@@ -32,9 +37,7 @@ def encode_facts(facts: HostFacts) -> bytes:
         # What they are called is found while a program runs.
         del document["cgroups"]["labels"]
     del document["bpftrace_features"]
-    return orjson.dumps(
-        {"schema": SCHEMA, **document}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
-    )
+    return {"schema": SCHEMA, **document}
 
 
 def decode_facts(raw: bytes, features_of: Callable[[str], frozenset[str]], name: str) -> HostFacts:
@@ -45,11 +48,23 @@ def decode_facts(raw: bytes, features_of: Callable[[str], frozenset[str]], name:
     :raises NotUnderstood: It holds none.
     """
     try:
-        document: Any = orjson.loads(raw)
-        if not isinstance(document, dict) or document.pop("schema", None) != SCHEMA:
+        document = orjson.loads(raw)
+    except ValueError as error:
+        raise NotUnderstood(f"{name} holds no facts about a host: {error}") from error
+    return facts_of_document(document, features_of, name)
+
+
+def facts_of_document(document: Any, features_of: Callable[[str], frozenset[str]], name: str) -> HostFacts:
+    """Return the facts of a document, as `decode_facts` does.
+
+    :raises NotUnderstood: It holds none.
+    """
+    try:
+        if not isinstance(document, dict) or document.get("schema") != SCHEMA:
             raise ValueError(f"its schema is not {SCHEMA}")
-        document["bpftrace_features"] = features_of(str(document.get("bpftrace")))
-        return _FACTS.validate_python(document)
+        told = {key: value for key, value in document.items() if key != "schema"}
+        told["bpftrace_features"] = features_of(str(told.get("bpftrace")))
+        return _FACTS.validate_python(told)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -38,6 +38,13 @@ class Guard(Strict):
             return f"{self.probe} has the field {self.field}"
         return self.probe or f"bpftrace has {self.bpftrace}"
 
+    @property
+    def feature(self) -> str:
+        """Return what it asks for, as a name."""
+        if self.field is not None:
+            return f"{self.field} of {self.probe}"
+        return self.probe or f"{self.bpftrace} of bpftrace"
+
 
 class Variant(Strict):
     """One way to measure the recipe's quantity; the first whose guards hold is used."""

@@ -12,7 +12,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup
 
 from runner.capture.declaration import STACK_DEPTH, WORD_BYTES
-from runner.errors import HostRefused
+from runner.errors import FeatureMissing
 from runner.recipe.bounds import TooMuch, bounded
 from runner.recipe.catalogue import data_dir
 from runner.recipe.cgroups import Cgroups, cgroups_asked_for
@@ -183,22 +183,29 @@ def _place_of(error: BaseException, sources: Sources) -> tuple[str, int]:
 def choose_variant(recipe: Recipe, facts: HostFacts) -> tuple[Variant, str]:
     """Return the first variant whose guards hold on the host, and why it is that one.
 
-    :raises HostRefused: No variant can run there; each one's missing feature is named.
+    :raises FeatureMissing: No variant can run there; each one's missing feature is named.
+    :raises KeyError: Nobody asked the host for a probe that decides it.
     """
-    missing = [f"the kernel has no {probe}" for probe in recipe.requires.probes if not facts.has_probe(probe)]
+    absent = [probe for probe in recipe.requires.probes if not facts.has_probe(probe)]
+    missing = [f"the kernel has no {probe}" for probe in absent]
     if recipe.requires.btf and not facts.btf:
+        absent.append("BTF")
         missing.append("the kernel has no BTF (CONFIG_DEBUG_INFO_BTF)")
     if missing:
-        raise HostRefused(f"{recipe.id} cannot run here: {'; '.join(missing)}")
+        raise FeatureMissing(f"{recipe.id} cannot run here: {'; '.join(missing)}", lacks=", ".join(absent))
     passed_over: list[str] = []
+    instead: list[str] = []
     for variant in recipe.variants:
-        lacking = [str(guard) for guard in variant.when if not holds(guard, facts)]
+        lacking = [guard for guard in variant.when if not holds(guard, facts)]
         if not lacking:
             found = ", ".join(str(guard) for guard in variant.when) or "it needs nothing special"
             return variant, "; ".join([f"{variant.id}: {found}", *passed_over])
-        passed_over.append(f"not {variant.id}: missing here: {', '.join(lacking)}")
-    raise HostRefused(
-        f"{recipe.id} has no variant for this host: {'; '.join(passed_over)}", hint=recipe.instead
+        passed_over.append(f"not {variant.id}: missing here: {', '.join(map(str, lacking))}")
+        instead.append(" and ".join(guard.feature for guard in lacking))
+    raise FeatureMissing(
+        f"{recipe.id} has no variant for this host: {'; '.join(passed_over)}",
+        lacks=" or ".join(dict.fromkeys(instead)),
+        hint=recipe.instead,
     )
 
 
