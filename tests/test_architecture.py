@@ -127,6 +127,7 @@ MAY_IMPORT = {
         "workflow.documents",
         "workflow.runbook.document",
         "workflow.experiment.document",
+        "doctor.matrix_document",
     },
     "cli": LOWER,
 }

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from runner.cli.doctor_matrix import Format, print_matrix
 from runner.cli.options import BpftracePath
 from runner.recipe.catalogue import recipe_ids
 
@@ -20,16 +21,48 @@ def _complete(incomplete: str) -> list[str]:
 
 
 def examine_host(
-    recipe: Annotated[
-        str | None,
+    words: Annotated[
+        list[str] | None,
         typer.Argument(
-            help="Only this recipe. [default: all of them]", autocompletion=_complete, show_default=False
+            metavar="[RECIPE] | --matrix FACTS.json...",
+            help="Only this recipe [default: all of them]; with --matrix, files or directories of them.",
+            autocompletion=_complete,
+            show_default=False,
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the document as JSON.")] = False,
+    matrix: Annotated[
+        bool,
+        typer.Option(
+            "--matrix",
+            help="Which recipes run on which hosts, by what doctor --json or render --facts printed there.",
+        ),
+    ] = False,
+    form: Annotated[
+        Format | None,
+        typer.Option("-f", "--format", help="Of --matrix. [default: table]", show_default=False),
+    ] = None,
     bpftrace: BpftracePath = None,
 ) -> None:
-    """Say what this host can run, and what mends what it cannot."""
+    """Say what this host can run and what mends the rest; with --matrix, what hosts of a fleet can run."""
+    given = words or []
+    if matrix:
+        if not given:
+            raise typer.BadParameter("--matrix takes files, or directories of them")
+        if bpftrace is not None:
+            raise typer.BadParameter("--bpftrace is of this host, and --matrix of others")
+        if as_json and form not in (None, Format.JSON):
+            raise typer.BadParameter(f"--json and -f {form} do not go together")
+        print_matrix(given, Format.JSON if as_json else form or Format.TABLE)
+        return
+    if form is not None:
+        raise typer.BadParameter("-f goes with --matrix; --json prints this host's document")
+    if len(given) > 1:
+        raise typer.BadParameter(f"one recipe, or all of them; {given[1]} is one too many")
+    _examine(given[0] if given else None, as_json=as_json, bpftrace=bpftrace)
+
+
+def _examine(recipe: str | None, *, as_json: bool, bpftrace: str | None) -> None:
     from runner.cli.output import print_text
     from runner.doctor.examine import examine
     from runner.errors import HostRefused

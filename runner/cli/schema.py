@@ -15,6 +15,7 @@ class Document(StrEnum):
     CASE = "case"
     COMPARISON = "comparison"
     DOCTOR = "doctor"
+    DOCTOR_MATRIX = "doctor-matrix"
     EXPERIMENT = "experiment"
     EXPERIMENT_FILE = "experiment-file"
     RECIPE = "recipe"
@@ -39,6 +40,8 @@ def print_schema(
             from runner.compare.encode import comparison_schema as schema
         case Document.DOCTOR:
             from runner.doctor.document import doctor_schema as schema
+        case Document.DOCTOR_MATRIX:
+            from runner.doctor.matrix_document import matrix_schema as schema
         case Document.EXPERIMENT:
             from runner.workflow.experiment.schema import result_schema as schema
         case Document.EXPERIMENT_FILE:
