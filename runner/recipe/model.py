@@ -42,7 +42,7 @@ class Guard(Strict):
     def feature(self) -> str:
         """Return what it asks for, as a name."""
         if self.field is not None:
-            return f"{self.field} of {self.probe}"
+            return f"the field {self.field} of {self.probe}"
         return self.probe or f"{self.bpftrace} of bpftrace"
 
 

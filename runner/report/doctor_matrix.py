@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 NARROWEST_HOST = 24
 """Columns of a terminal that a host takes at least."""
 
+_COUNT_COLUMNS = 16
+"""Of `500 of 500`, and what stands between columns."""
+
 MOST_NAMES = 20
 """Names of hosts that are alike; the JSON has all."""
 
@@ -41,9 +44,9 @@ def format_matrix(matrix: Matrix, *, in_color: bool, width: int | None = None) -
     :param width: Columns to use; None asks the terminal and COLUMNS.
     """
     console = new_console(in_color=in_color, width=width)
-    taken = max(len("recipe"), *(len(recipe["id"]) for recipe in matrix["recipes"])) + 10
-    many = max(1, (console.width - taken) // NARROWEST_HOST)
-    for groups in _parts(matrix["groups"], many):
+    names = max(len("recipe"), *(len(recipe["id"]) for recipe in matrix["recipes"]))
+    room = console.width - names - _COUNT_COLUMNS
+    for groups in _parts(matrix["groups"], room):
         console.print(_block(matrix, groups))
         console.print()
     for line in _about_hosts(matrix):
@@ -51,9 +54,21 @@ def format_matrix(matrix: Matrix, *, in_color: bool, width: int | None = None) -
     return text_of(console)
 
 
-def _parts(groups: list[HostGroup], many: int) -> Iterator[list[HostGroup]]:
-    for start in range(0, len(groups), many):
-        yield groups[start : start + many]
+def _parts(groups: list[HostGroup], room: int) -> Iterator[list[HostGroup]]:
+    """Return groups that fit beside each other: words are folded where three of them would not."""
+    most = max(NARROWEST_HOST, room // 3)
+    part: list[HostGroup] = []
+    taken = 0
+    for group in groups:
+        words = [*_head(group), _runs(group), *map(cell_words, group["recipes"])]
+        width = min(most, max(map(len, words)) + 2)
+        if part and taken + width > room:
+            yield part
+            part, taken = [], 0
+        part.append(group)
+        taken += width
+    if part:
+        yield part
 
 
 def _block(matrix: Matrix, groups: list[HostGroup]) -> RichTable:

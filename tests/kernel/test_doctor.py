@@ -73,6 +73,17 @@ def test_every_recipe_can_run(bpftrace):
     assert ebpf_recipe("doctor", "--bpftrace", bpftrace).returncode == 0
 
 
+def test_the_matrix_of_this_hosts_document_says_what_doctor_says_here(bpftrace, tmp_path):
+    document = json.loads(ebpf_recipe("doctor", "--json", "--bpftrace", bpftrace).stdout)
+    (tmp_path / "host.json").write_text(json.dumps(document))
+    done = ebpf_recipe("doctor", "--matrix", str(tmp_path / "host.json"), "-f", "json")
+    assert done.returncode == 0, done.stderr
+    (group,) = json.loads(done.stdout)["groups"]
+    told = [(each["id"], each["status"], each["variant"], each["reason"]) for each in document["recipes"]]
+    assert [(c["id"], c["status"], c["variant"], c["reason"]) for c in group["recipes"]] == told
+    assert group["run"] > 0
+
+
 @pytest.mark.skipif(has_kprobes(), reason="this kernel has kprobes")
 def test_what_needs_kprobes_names_what_measures_the_like(bpftrace):
     told = "`ebpf-recipe run syscall-latency --syscall read` measures the same reads"
