@@ -86,7 +86,7 @@ class FakeHost:
         (self.root / "proc/self/ns/pid").unlink()
         (self.root / "proc/self/ns/pid").symlink_to("pid:[4026532201]")
 
-    def examine(self, trials=ALLOWED, probes=(), bpftrace=FAKE_BPFTRACE):
+    def examine(self, trials=ALLOWED, probes=(), bpftrace=FAKE_BPFTRACE, ids=("tcp-retrans",)):
         def facts_of(recipe, found):
             asked = {guard.probe for guard in recipe.guards() if guard.probe is not None}
             return HostFacts(
@@ -95,9 +95,7 @@ class FakeHost:
                 bpftrace=str(found), bpftrace_features=found.features,
             )  # fmt: skip
 
-        document = examine(
-            ["tcp-retrans"], bpftrace=bpftrace, root=self.root, trials=lambda: trials, facts_of=facts_of
-        )
+        document = examine(ids, bpftrace=bpftrace, root=self.root, trials=lambda: trials, facts_of=facts_of)
         validate(json.loads(json.dumps(document)), doctor_schema())
         return document
 
@@ -132,6 +130,16 @@ def test_a_host_that_lacks_nothing(host):
     assert all(check["cure"] is None and check["command"] is None for check in document["checks"])
     assert verdict(document)["status"] == "ok"
     assert verdict(document)["variant"] == "kprobe"
+
+
+def test_the_document_keeps_what_all_recipes_asked(host):
+    ids = ("tcp-retrans", "runqlat")
+    document = host.examine(probes=TCP_PROBES, ids=ids)
+    asked = {g.probe for each in ids for g in find_recipe(each).recipe.guards() if g.probe is not None}
+    assert set(document["facts"]["probes"]) == asked
+    assert document["facts"]["probes"]["kprobe:tcp_sendmsg"] is None
+    host.unmount_tracefs()
+    assert host.examine(ids=ids)["facts"] is None
 
 
 def test_the_text_has_a_line_for_each_check_and_recipe(host):
