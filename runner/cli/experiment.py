@@ -246,19 +246,22 @@ def try_change(
     # Before anything that may fail: how the host was left is told.
     if result["exit_code"] and result["ending"] != "finished":
         say(f"ebpf-recipe: {result['reason']}")
-    failed = []
-    for tell in (
+    failed: list[EbpfRecipeError] = []
+    steps: list[Callable[[], None]] = [
         lambda: _note(case, result),
         lambda: _print(result, form, destination),
         lambda: _keep_report(result),
-    ):
+    ]
+    for keep_or_print in steps:
         try:
-            tell()
+            keep_or_print()
         except EbpfRecipeError as error:
             failed.append(error)
-    for error in failed if result["exit_code"] == ExitCode.CHANGED else failed[1:]:
-        say(f"ebpf-recipe: {error.message}")
-    if failed and result["exit_code"] != ExitCode.CHANGED:
+    # How the host was left is more than that something could not be written.
+    is_changed = result["exit_code"] == ExitCode.CHANGED
+    for each in failed if is_changed else failed[1:]:
+        say(f"ebpf-recipe: {each.message}")
+    if failed and not is_changed:
         raise failed[0]
     if result["exit_code"]:
         raise typer.Exit(result["exit_code"])
