@@ -23,6 +23,7 @@ LOWER |= {
     "companions",
     "doctor",
     "probe_search",
+    "programs",
 }
 MAY_IMPORT = {
     "errors": set(),
@@ -105,6 +106,7 @@ MAY_IMPORT = {
     "replay": {"errors", "capture", "recipe", "host", "bpftrace", "plan", "outcome", "workload", "work"},
     "doctor": {"errors", "recipe", "host", "bpftrace", "plan"},
     "probe_search": {"errors", "host", "bpftrace"},
+    "programs": {"errors", "capture", "host", "bpftrace.provenance"},
     "compare": {"errors", "capture"},
     "workflow": {
         "errors",
@@ -128,6 +130,7 @@ MAY_IMPORT = {
         "workflow.runbook.document",
         "workflow.experiment.document",
         "doctor.matrix_document",
+        "programs.document",
     },
     "cli": LOWER,
 }

@@ -14,6 +14,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Literal
 
 from runner.bpftrace.folding import ErrorFold
+from runner.bpftrace.provenance import source_name
 from runner.bpftrace.recording import clock_ns
 from runner.errors import HostRefused, TraceFailed
 
@@ -102,7 +103,7 @@ class BpftraceProcess:
         self._open_streams: set[Stream] = {"stdout", "stderr"}
         with contextlib.ExitStack() as ours_only_now:
             try:
-                source = os.memfd_create("program")
+                source = os.memfd_create(source_name())
                 ours_only_now.callback(os.close, source)
                 _write_all(source, program.encode())
                 os.lseek(source, 0, os.SEEK_SET)

@@ -17,6 +17,7 @@ from runner.cli.lint import lint_recipes
 from runner.cli.list import list_recipes
 from runner.cli.new import new_recipe
 from runner.cli.probes import find_probes
+from runner.cli.programs import list_loaded
 from runner.cli.recipes_option import Recipes
 from runner.cli.render import RenderGroup
 from runner.cli.report import report_capture
@@ -107,6 +108,7 @@ app.add_typer(experiments)
 app.command("decode")(decode_output)
 app.command("doctor")(examine_host)
 app.command("probes")(find_probes)
+app.command("programs")(list_loaded)
 app.command("report")(report_capture)
 app.command("new")(new_recipe)
 app.command("lint")(lint_recipes)

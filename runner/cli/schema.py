@@ -18,6 +18,8 @@ class Document(StrEnum):
     DOCTOR_MATRIX = "doctor-matrix"
     EXPERIMENT = "experiment"
     EXPERIMENT_FILE = "experiment-file"
+    MAP = "map"
+    PROGRAMS = "programs"
     RECIPE = "recipe"
     RUNBOOK = "runbook"
     RUNBOOK_RUN = "runbook-run"
@@ -46,6 +48,10 @@ def print_schema(
             from runner.workflow.experiment.schema import result_schema as schema
         case Document.EXPERIMENT_FILE:
             from runner.workflow.experiment.schema import experiment_schema as schema
+        case Document.MAP:
+            from runner.programs.document import map_schema as schema
+        case Document.PROGRAMS:
+            from runner.programs.document import programs_schema as schema
         case Document.RECIPE:
             from runner.recipe.schema import recipe_schema as schema
         case Document.RUNBOOK:

@@ -28,12 +28,46 @@ def thread_group_of(pid: int) -> int | None:
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("Tgid:"))
 
 
-def name_of(pid: int) -> str:
+def name_of(pid: int, proc: Path = Path("/proc")) -> str:
     """Return the name of a process's leader, or an empty string where it is gone."""
     try:
-        return Path(f"/proc/{pid}/comm").read_text(errors="replace").removesuffix("\n")
+        return (proc / str(pid) / "comm").read_text(errors="replace").removesuffix("\n")
     except OSError:
         return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Descent:
+    """Where a process comes from.
+
+    :param parent: Process id; 0 where it is not of our process namespace.
+    :param start_ticks: When it started, in clock ticks since boot.
+    :param inner_pid: Its own id in its own process namespace.
+    """
+
+    parent: int
+    start_ticks: int
+    inner_pid: int
+
+
+def descent_of(pid: int, proc: Path = Path("/proc")) -> Descent | None:
+    """Return where a process comes from; None where it is gone."""
+    try:
+        fields = (proc / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
+        status = (proc / str(pid) / "status").read_bytes().splitlines()
+    except OSError:
+        return None
+    inner = next((int(line.split()[-1]) for line in status if line.startswith(b"NSpid:")), pid)
+    return Descent(int(fields[1]), int(fields[19]), inner) if len(fields) > 19 else None
+
+
+def command_line_of(pid: int, proc: Path = Path("/proc")) -> list[bytes]:
+    """Return the words that a process was started with; none where it is gone, or of the kernel."""
+    try:
+        raw = (proc / str(pid) / "cmdline").read_bytes()
+    except OSError:
+        return []
+    return raw.removesuffix(b"\0").split(b"\0") if raw else []
 
 
 def all_names() -> set[bytes]:
