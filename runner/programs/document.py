@@ -16,8 +16,8 @@ Text = str | TextBytes
 class Holder(TypedDict):
     """A process that keeps an object in the kernel.
 
-    `through` says by what: a descriptor of the object itself, of a link that attaches it, or of an event that it
-    is attached to; `bpftool` where bpftool alone says it.
+    `through` says by what: a descriptor of the object itself, of a link that attaches it, or of an event
+    that it is attached to; `bpftool` where bpftool alone says it.
     """
 
     pid: int
@@ -40,7 +40,8 @@ class Attached(TypedDict):
     """One place that a program is attached to.
 
     `target` is the event, function, file and offset, interface or cgroup; null where nobody says it. `times`
-    counts equal ones: events have one of each processor. `namespace` is the inode of another network namespace.
+    counts equal ones: events have one of each processor. `namespace` is the inode of another network
+    namespace.
     """
 
     kind: str
@@ -62,9 +63,9 @@ class Program(TypedDict):
     """A program that is loaded.
 
     `translated_bytes` are its instructions as the kernel rewrote them, `native_bytes` the processor's (0: it
-    is interpreted), `memory_bytes` what it takes, its maps apart. `run_ns`, `runs` and `misses` are of all the
-    time since it was loaded in which run times were counted, and null where that was never, as far as is known.
-    `run` is null where it is not ours.
+    is interpreted), `memory_bytes` what it takes, its maps apart. `run_ns`, `runs` and `misses` are of the time
+    since it was loaded in which run times were counted, and null where that was never, as far as is
+    known. `run` is null where it is not ours.
     """
 
     id: int
@@ -167,7 +168,7 @@ class OfProcessor(TypedDict):
 class Entry(TypedDict):
     """An entry of a map: its bytes in hexadecimal, and what they mean.
 
-    Without types, what has 1, 2, 4 or 8 bytes is an unsigned integer, and what has more is null. `values` has one
+    Without types, what has 1, 2, 4 or 8 bytes is an unsigned integer, and all else is null. `values` has one
     for each processor, where a map does; `error` says why there is no value.
     """
 
@@ -182,8 +183,8 @@ class Entry(TypedDict):
 class MapDump(TypedDict):
     """The entries of a map as they were read, one after the other, while programs went on.
 
-    `typed` tells that they are decoded by the types that its program was compiled with. `cut` says what is left
-    out.
+    `typed` tells that they are decoded by the types that its program was compiled with. `cut` says what is
+    left out.
     """
 
     schema: Literal["ebpf-recipe/map/v1"]

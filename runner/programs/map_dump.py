@@ -64,7 +64,7 @@ def find_map(maps: list[KernelMap], named: str) -> KernelMap:
 
     :raises ValueRefused: There is none, or there are several.
     """
-    found = [each for each in maps if named.isdecimal() and each.identity == int(named)]
+    found = [each for each in maps if named == str(each.identity)]
     found = found or [each for each in maps if each.name == named]
     if not found:
         raise ValueRefused(f"--map {named!r}: there is no such map", hint="ebpf-recipe programs shows them")

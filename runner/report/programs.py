@@ -110,7 +110,7 @@ def _line(row: Mapping[str, str], widths: Mapping[str, int]) -> str:
 
 
 def _details(program: Program, maps: Mapping[int, Map]) -> Iterator[str]:
-    yield _some([_place(each) for each in program["attached"]]) or "attached to nothing that is known"
+    yield _some([_place(each) for each in program["attached"]]) or "where it is attached is not known"
     holders = _some([_holder(each) for each in program["held_by"]])
     if holders:
         yield f"held by {holders}{_run(program)}"
