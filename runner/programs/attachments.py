@@ -185,7 +185,8 @@ def _add_link(known: list[Attachment], link: KernelLink, tool: Bpftool) -> None:
             known[place] = replace(each, link=link.identity)
             return
     # Before bpftool 7.3 a link of an event does not say which; the event itself did, where it has a name.
-    if not (made.target is None and link.type == "perf_event" and known):
+    is_named = any(each.pid is not None for each in known)
+    if not (made.target is None and link.type == "perf_event" and is_named):
         known.append(made)
 
 

@@ -63,8 +63,8 @@ class Program(TypedDict):
     """A program that is loaded.
 
     `translated_bytes` are its instructions as the kernel rewrote them, `native_bytes` the processor's (0: it
-    is interpreted), `memory_bytes` what it takes, its maps apart. `run_ns`, `runs` and `misses` are of the time
-    since it was loaded in which run times were counted, and null where that was never, as far as is
+    is interpreted), `memory_bytes` what it takes, its maps apart. `run_ns`, `runs` and `misses` are of the
+    time since it was loaded in which run times were counted, and null where that was never, as far as is
     known. `run` is null where it is not ours.
     """
 

@@ -24,7 +24,7 @@ def run_of(pid: int, proc: Path) -> Run | None:
 
     Its standard input is a file that names the process that started it, and that process is its parent, or
     there is sudo alone between the two: what a bpftrace of ours starts itself has the same standard input and
-    is not ours. Where the one that started it is gone, the process that took its children over has another one.
+    is not ours. Where the one that started it is gone, the process that took its children over has another.
     """
     starter = _starter(pid, proc)
     if starter is None:
