@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import HostRefused
+from runner.host.kernel import is_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -116,8 +117,12 @@ def find_bpftool(given: str | None = None) -> Bpftool:
 
 def _version_of(path: Path) -> tuple[int, ...]:
     said = f"{path} -j version"
-    answer = _ask([str(path), "-j", "version"], said, None, _CHUNK_BYTES, _TIMEOUT_SECONDS)
-    document = parse_answer(answer, said)
+    try:
+        answer = _ask([str(path), "-j", "version"], said, None, _CHUNK_BYTES, _TIMEOUT_SECONDS)
+        document = parse_answer(answer, said)
+    except HostRefused as error:
+        # Such as Ubuntu's script of this name, which looks for the one that was built with the kernel.
+        raise HostRefused(error.message, hint=error.hint or _INSTALL) from error
     version = document.get("version") if isinstance(document, dict) else None
     match = re.match(r"v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?", version) if isinstance(version, str) else None
     if match is None:
@@ -247,7 +252,8 @@ def _error_of(out: bytes, err: bytes) -> str:
 
 def _refusal(said: str, why: str) -> HostRefused:
     if "not permitted" in why or "Permission denied" in why:
-        return HostRefused(f"{said}: {why}", hint="run it as root: sudo ebpf-recipe programs")
+        needs = "it needs CAP_SYS_ADMIN: ebpf-recipe doctor" if is_root() else "sudo ebpf-recipe programs"
+        return HostRefused(f"{said}: {why}", hint=needs)
     if "by id" in why and "No such file" in why:
         return ObjectMissing(f"{said}: {why}")
     return HostRefused(f"{said}: {why}")

@@ -37,6 +37,7 @@ class Attachment:
     :param link: The link that attaches it, if one does.
     :param namespace: The inode of the network namespace, where it is not ours.
     :param pid: The process whose event it is.
+    :param pins: Where the link is pinned, which keeps it when no process does.
     """
 
     kind: str
@@ -45,6 +46,7 @@ class Attachment:
     namespace: int | None = None
     pid: int | None = None
     interface: int | None = None
+    pins: tuple[str, ...] = ()
 
 
 def find_attachments(
@@ -182,11 +184,11 @@ def _add_link(known: list[Attachment], link: KernelLink, tool: Bpftool) -> None:
         is_cgroup = link.type == "cgroup" and each.kind == made.kind
         is_event = (each.kind, each.target) == (made.kind, made.target)
         if each.link == link.identity or (each.link is None and (is_interface or is_cgroup or is_event)):
-            known[place] = replace(each, link=link.identity)
+            known[place] = replace(each, link=link.identity, pins=link.pins)
             return
     # Before bpftool 7.3 a link of an event does not say which; the event itself did, where it has a name.
     is_named = any(each.pid is not None for each in known)
-    if not (made.target is None and link.type == "perf_event" and is_named):
+    if link.pins or not (made.target is None and link.type == "perf_event" and is_named):
         known.append(made)
 
 
@@ -224,7 +226,7 @@ def _of_link(link: KernelLink, tool: Bpftool) -> Attachment:
             target = f"interface {interface} of a namespace that is not known" if interface else "detached"
         case _:
             pass
-    return Attachment(kind, target, link=link.identity, interface=interface)
+    return Attachment(kind, target, link=link.identity, interface=interface, pins=link.pins)
 
 
 def _functions(fields: Mapping[str, Any]) -> str | None:

@@ -41,7 +41,7 @@ class Attached(TypedDict):
 
     `target` is the event, function, file and offset, interface or cgroup; null where nobody says it. `times`
     counts equal ones: events have one of each processor. `namespace` is the inode of another network
-    namespace.
+    namespace, `pins` are those of the link, which is kept by them where no process holds it.
     """
 
     kind: str
@@ -49,6 +49,7 @@ class Attached(TypedDict):
     link: int | None
     namespace: int | None
     times: int
+    pins: list[Text]
 
 
 class Counted(TypedDict):

@@ -212,6 +212,7 @@ def _program(
                 "link": each.link,
                 "namespace": each.namespace,
                 "times": count,
+                "pins": [text_of(pin) for pin in each.pins],
             }
             for each, count in times(attachments)
         ],

@@ -128,7 +128,8 @@ def _details(program: Program, maps: Mapping[int, Map]) -> Iterator[str]:
 def _place(one: Attached) -> str:
     target = f" {readable(one['target'])}" if one["target"] is not None else ""
     times = f" ({one['times']} times)" if one["times"] > 1 else ""
-    return f"{printable(one['kind'])}{target}{times}"
+    pins = f" pinned {_some([readable(pin) for pin in one['pins']])}" if one["pins"] else ""
+    return f"{printable(one['kind'])}{target}{times}{pins}"
 
 
 def _holder(one: Holder) -> str:
