@@ -1,6 +1,7 @@
 """`programs` on the real kernel: whose programs are whose, what they cost, where they are attached."""
 
 import ctypes
+import itertools
 import json
 import os
 import signal
@@ -109,20 +110,24 @@ def test_run_time_is_what_the_capture_says(tmp_path, figure):
     time.sleep(0.5)  # the kernel counts from the beginning of the window on
     for _ in range(CALLS):
         loaded.f0()
-    document = programs()
-    (row,) = [row for row in ours(document) if row["type"] == "kprobe"]
-    total = document["totals"]["ours"]
-    overhead = json.loads(run.wait().stdout)["overhead"]
-    figure(
-        f"programs: {row['runs']} runs, {total['run_ns']} ns; the capture: {overhead['probe_runs']} runs, "
-        f"{overhead['bpf_seconds'] * 1e9:.0f} ns"
-    )
+    seen = []
+    while not run.has_ended():
+        document = programs()
+        if any(row["type"] == "kprobe" for row in ours(document)):
+            seen.append(document)
+    (row,) = [row for row in ours(seen[0]) if row["type"] == "kprobe"]
     assert row["runs"] == CALLS
     assert row["attached"][0]["target"].startswith(str(library))
-    # What came after: ticks of the program's own clock.
-    assert total["runs"] <= overhead["probe_runs"] <= total["runs"] + 20
-    assert total["run_ns"] <= overhead["bpf_seconds"] * 1e9 + 1
-    assert total["run_ns"] == pytest.approx(overhead["bpf_seconds"] * 1e9, rel=0.02)
+    overhead = json.loads(run.wait().stdout)["overhead"]
+    counted = {"runs": overhead["probe_runs"], "run_ns": round(overhead["bpf_seconds"] * 1e9)}
+    for name, spare in (("runs", 20), ("run_ns", 20_000)):
+        # The program's own clock and the ends of processes run on: what they added between two looks is how far
+        # the last one may be from the end of the window.
+        values = [document["totals"]["ours"][name] for document in seen]
+        steps = [after - before for before, after in itertools.pairwise(values)]
+        figure(f"programs: {values[-1]} {name}; the capture: {counted[name]}; between two looks {max(steps)}")
+        assert abs(values[-1] - counted[name]) <= 2 * max(steps) + spare
+        assert counted[name] < values[-1] * 1.2
 
 
 def counting(row_id):
@@ -204,7 +209,8 @@ def test_a_program_of_an_interface_of_another_namespace(pins, hosts):
         inode = Path(f"/proc/{server.holder}/ns/net").stat().st_ino
         assert (place["kind"], place["namespace"]) == ("xdp", inode)
         assert place["target"].startswith("lab0 generic in netns of process ")
-        assert [each["pid"] for each in row["held_by"]] == [os.getpid()]
+        # And the command, which is a fork of ours here.
+        assert os.getpid() in [each["pid"] for each in row["held_by"]]
         assert not row["ours"]
         shown = ebpf_recipe("programs", "--disassemble", str(row["id"]), "--any").stdout
         assert "exit" in shown
