@@ -122,12 +122,13 @@ def test_run_time_is_what_the_capture_says(tmp_path, figure):
     counted = {"runs": overhead["probe_runs"], "run_ns": round(overhead["bpf_seconds"] * 1e9)}
     for name, spare in (("runs", 20), ("run_ns", 20_000)):
         # The program's own clock and the ends of processes run on: what they added between two looks is how far
-        # the last one may be from the end of the window.
+        # the last one may be from the end of the window. When bpftrace ends, programs go one after the other.
         values = [document["totals"]["ours"][name] for document in seen]
-        steps = [after - before for before, after in itertools.pairwise(values)]
-        figure(f"programs: {values[-1]} {name}; the capture: {counted[name]}; between two looks {max(steps)}")
-        assert abs(values[-1] - counted[name]) <= 2 * max(steps) + spare
-        assert counted[name] < values[-1] * 1.2
+        last = max(values)
+        step = max(after - before for before, after in itertools.pairwise(values))
+        figure(f"programs: {last} {name}; the capture: {counted[name]}; between two looks {step}")
+        assert abs(last - counted[name]) <= 2 * step + spare
+        assert step < last / 10
 
 
 def counting(row_id):
@@ -232,7 +233,9 @@ def test_a_run_through_sudo_is_ours():
         document = wait_for_ours()
         assert {row["run"]["runner"] for row in ours(document)} == {run.pid}
         assert "tcp-retrans" in ours(document)[0]["run"]["command"]
-        assert all(holder["name"] == "bpftrace" for row in ours(document) for holder in row["held_by"])
+        for row in ours(document):
+            names = {holder["pid"]: holder["name"] for holder in row["held_by"]}
+            assert names[row["run"]["bpftrace"]] == "bpftrace", names
         run.communicate(timeout=60)
         assert run.returncode == 0
 
