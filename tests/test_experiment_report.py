@@ -33,7 +33,8 @@ def document(**more):
                    "counters": {"packets dropped": 1234}},
         "design": {"order": "ABBA BAAB ABBA", "runs": 12, "warm_up": 1, "seconds_predicted": 73.0,
                    "load": ["./load.sh", "a b"], "duration": None, "prepare": [], "settle_seconds": 1.0},
-        "runs": [], "comparisons": [comparison], "verdict": "better", "reason": "all of it is beyond the margin",
+        "runs": [{"number": each, "side": "before", "started": "", "seconds": 1.0, "captures": []} for each in range(13)],
+        "comparisons": [comparison], "verdict": "better", "reason": "all of it is beyond the margin",
         "ending": "finished", "state": "as-before", "exit_code": 0, "next": "ebpf-recipe experiment x --keep", **more,
     }  # fmt: skip
 
@@ -88,6 +89,21 @@ def test_the_verdict_comes_first_and_the_host_is_not_forgotten(tmp_path):
 )
 def test_how_it_ended_and_how_the_host_is(more, said):
     assert said in experiment_as_text(document(**more))
+
+
+def test_what_was_not_run_is_not_claimed():
+    runs = document()["runs"][:5]
+    assert "4 of 12 runs in the order" in experiment_as_text(
+        document(ending="failed", verdict=None, runs=runs)
+    )
+
+
+def test_a_command_of_several_lines_is_typed_as_it_is():
+    setting = {**SETTING, "change": ["sh -ec 'a\nb'"], "revert": ["sh -ec 'c\nd'"]}
+    change = {**document()["change"], "settings": [setting]}
+    assert "      sh -ec 'c\n      d'" in experiment_as_text(document(change=change, state="kept"))
+    # What it was made of is gone with the experiment.
+    assert "To have it for good" not in experiment_as_text(document(change=change))
 
 
 def test_nothing_in_it_is_obeyed_by_a_terminal_or_markdown():

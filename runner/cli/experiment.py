@@ -276,6 +276,7 @@ def _conduct(prepared: Prepared, folder: Path, typed: list[str], *, keep: bool) 
 
     if not is_root():
         raise HostRefused("to change this host and to measure it needs root", hint=_AS_ROOT)
+    prepared.load.check()
     with Interrupts() as signals:
         return conduct(prepared, folder, Conditions(signals, say, asking(signals), keep, typed))
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from runner.errors import ValueRefused
 from runner.recipe.model_base import location_text
+from runner.recipe.remedies import find_remedy
 from runner.workflow.experiment.load import load_experiment
 from runner.workflow.experiment.model import Experiment
 
@@ -87,7 +88,7 @@ def _document(
     flags: Flags, named: str, change: dict[str, Any], measures: list[dict[str, Any]]
 ) -> dict[str, Any]:
     if not measures:
-        raise ValueRefused("what measures it? --measure 'RECIPE OPTIONS'", hint="ebpf-recipe list")
+        raise ValueRefused("what measures it? --measure 'RECIPE OPTIONS'", hint=_usual(change))
     if not flags.load and flags.duration is None:
         raise ValueRefused("under which load? -- COMMAND, or --duration where it comes by itself")
     if flags.netns is not None:
@@ -110,6 +111,14 @@ def _document(
         "measure": measures,
         **{name: value for name, value in said.items() if value is not None},
     }
+
+
+def _usual(change: dict[str, Any]) -> str:
+    """Return which recipes measure a change, where that is known."""
+    if "remedy" not in change:
+        return "ebpf-recipe list"
+    remedy = find_remedy(change["remedy"]).remedy
+    return f"{remedy.id} is measured with {', '.join(remedy.measure)}"
 
 
 def _change(flags: Flags) -> tuple[dict[str, Any], str]:

@@ -23,7 +23,7 @@ def recover_host(
 ) -> None:
     """Put back what an experiment left that was killed, or whose host went down."""
     from runner.cli.experiment import asking
-    from runner.cli.output import print_text
+    from runner.cli.output import print_text, say
     from runner.errors import HostRefused
     from runner.host.kernel import is_root
     from runner.interrupts import Interrupts
@@ -35,7 +35,7 @@ def recover_host(
     if not is_root():
         raise HostRefused("to change this host needs root", hint="sudo ebpf-recipe experiment recover")
     # Until it is held a signal ends us; then not in the middle of a change.
-    with host_lock(_WAIT_SECONDS), Interrupts() as signals:
+    with host_lock(_WAIT_SECONDS, say), Interrupts() as signals:
         ask = (lambda _: True) if put_back else None if leave else asking(signals)
         found = recover(ask, leave=leave)
     if found is None:

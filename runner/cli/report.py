@@ -24,8 +24,10 @@ def report_capture(
     junit: Junit = None,
 ) -> None:
     """Print a saved capture as tables, or what became of an experiment."""
-    if path.is_dir():
-        _print_experiment(path, is_alone=not (gate or inconclusive or junit))
+    if path.is_dir() or path.name == "experiment.json":
+        _print_experiment(
+            path if path.is_dir() else path.parent, is_alone=not (gate or inconclusive or junit)
+        )
         return
     from runner.capture.read import read_capture
     from runner.cli.gates import decide, exit_by_gates, parse_gates, say_gates

@@ -68,7 +68,9 @@ def experiment_as_markdown(result: ExperimentResult) -> str:
 def _lines(result: ExperimentResult) -> Iterator[tuple[int, str]]:
     """Return lines, each with how deep it stands; -1 is a command to type."""
     for depth, text in _raw_lines(result):
-        yield depth, printable(text)
+        # A command of several lines is typed as such.
+        for line in text.split("\n") if depth < 0 else [text]:
+            yield depth, printable(line)
 
 
 def _raw_lines(result: ExperimentResult) -> Iterator[tuple[int, str]]:
@@ -106,16 +108,20 @@ def _raw_lines(result: ExperimentResult) -> Iterator[tuple[int, str]]:
     predicted = design["seconds_predicted"]
     told = f" (foretold: {predicted:.0f} s)" if predicted is not None else ""
     order = f"{design['runs']} runs in the order {design['order']}, A without the change and B with it"
+    recorded = sum(run["number"] > 0 for run in result["runs"])
+    if recorded < design["runs"]:
+        order = f"{recorded} of {order}"
     yield (
         0,
         f"{order}, after {design['warm_up']} to warm up; {seconds} in all{told}.",
     )
     yield 0, f"Load: {load}"
-    if result["verdict"] == "better" and result["state"] == "as-before":
+    commands = [command for setting in change["settings"] for command in setting["change"]]
+    # What several lines do needs what the experiment had made for it: --keep does that.
+    typed = not any("\n" in command for command in commands)
+    if result["verdict"] == "better" and result["state"] == "as-before" and typed:
         yield 0, "To have it for good, change it where the host's settings are kept; until the next start:"
-        for setting in change["settings"]:
-            for command in setting["change"]:
-                yield -1, command
+        yield from ((-1, command) for command in commands)
     if result["next"]:
         yield 0, "Next:"
         yield -1, result["next"]

@@ -177,14 +177,27 @@ def _known(plan: Plan, taken: Sequence[tuple[PlannedStep, Capture]]) -> dict[str
     """
     known = {"target": target_words(plan["target"])}
     known |= _limit(taken)
+    # The slowest of those disks that the target's own requests went to, where that is known; else the host's.
+    own, times = _requests(taken, "bitesize", "target"), _requests(taken, "biolatency", "host")
+    candidates = {name: times.get(name, 0) for name in own} if own and times else own or times
+    device = max(candidates, key=lambda name: candidates[name], default=None)
+    if device is not None:
+        known["device"] = shlex.quote(device)
+    return known
+
+
+def _requests(taken: Sequence[tuple[PlannedStep, Capture]], recipe: str, scope: str) -> dict[str, int]:
+    """Return what a recipe added up of the requests to each disk: bytes, or time."""
+    totals: dict[str, int] = {}
     for step, capture in taken:
-        if step["recipe"] != "biolatency":
+        if step["recipe"] != recipe or step["scope"] != scope:
             continue
         rows: list[Any] = [row for t in capture["tables"] if t["name"] == "requests" for row in t["rows"]]
-        slowest = max(rows, key=lambda row: row.get("total", 0), default=None)
-        if slowest is not None and isinstance(slowest["key"].get("device"), str):
-            known["device"] = shlex.quote(slowest["key"]["device"])
-    return known
+        for row in rows:
+            device = row["key"].get("device")
+            if isinstance(device, str):
+                totals[device] = totals.get(device, 0) + row.get("total", 0)
+    return totals
 
 
 def _limit(taken: Sequence[tuple[PlannedStep, Capture]]) -> dict[str, str]:

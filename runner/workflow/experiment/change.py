@@ -36,6 +36,7 @@ class Change:
     :param parameters: What it was given, and the defaults of the rest.
     :param requires: Checks of the host, each with the reason that is given where it fails.
     :param environment: Of its commands.
+    :param caution: When it is not to be used; of a remedy.
     """
 
     title: str
@@ -45,6 +46,7 @@ class Change:
     requires: tuple[tuple[str, str], ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     netns: str | None = None
+    caution: str = ""
 
     def check_host(self) -> None:
         """Refuse a change that this host cannot take.
@@ -76,7 +78,16 @@ def change_of_remedy(loaded: LoadedRemedy, given: Mapping[str, str], netns: str 
     own = {"SOURCE": str(loaded.path.parent.resolve()), "WORK": str(work)}
     environment = {variable_of(name): value for name, value in values.items()} | own
     change = change_of_specs(remedy.title, remedy.settings, netns, environment, remedy.requires)
-    return Change(change.title, change.settings, remedy.id, values, change.requires, environment, netns)
+    return Change(
+        change.title,
+        change.settings,
+        remedy.id,
+        values,
+        change.requires,
+        environment,
+        netns,
+        " ".join(remedy.when_not.split()),
+    )
 
 
 def change_of_specs(

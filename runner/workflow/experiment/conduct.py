@@ -77,12 +77,7 @@ def conduct(prepared: Prepared, path: Path, conditions: Conditions) -> Experimen
             "the directory for the results has a name that is no UTF-8", hint="--dir DIR"
         ) from error
     with host_lock():
-        left = read_journal(journal_path())
-        if left is not None:
-            raise HostRefused(
-                f"an experiment was left, and may have changed this host: {left.title} ({left.started})",
-                hint="ebpf-recipe experiment recover",
-            )
+        refuse_where_one_was_left()
         if prepared.change.environment.get("WORK") != str(work_directory()):
             raise HostRefused("another experiment kept its change just now", hint="try again")
         clear_work()
@@ -94,6 +89,19 @@ def conduct(prepared: Prepared, path: Path, conditions: Conditions) -> Experimen
             clear_work()
             raise
         return _Conduct(prepared, folder, conditions, switch).run()
+
+
+def refuse_where_one_was_left() -> None:
+    """Refuse to begin on a host that may not be as it was.
+
+    :raises HostRefused: A journal is there.
+    """
+    left = read_journal(journal_path())
+    if left is not None:
+        raise HostRefused(
+            f"an experiment was left, or is under way: {left.title} ({left.started})",
+            hint="ebpf-recipe experiment recover",
+        )
 
 
 class _Conduct:
@@ -202,7 +210,13 @@ class _Conduct:
         paths = [self._folder.capture_path(run, recipe, warm_up) for recipe in recipes]
         started = _now()
         measures = [measure for measure, _ in self._prepared.measures]
-        seconds = record(measures, self._prepared.load, paths, self._conditions.signals)
+        try:
+            seconds = record(measures, self._prepared.load, paths, self._conditions.signals)
+        except RunFailed as error:
+            which = "the run to warm up" if run is None else f"run {run.number} of {len(self._prepared.runs)}"
+            side = ", without the change" if run is None or run.side == "before" else ", WITH the change"
+            error.message = f"{which}{side}: {error.message}"
+            raise
         self._result["runs"].append(
             {
                 "number": 0 if run is None else run.number,

@@ -9,6 +9,9 @@ from runner.compare.encode import encode_comparison
 from runner.compare.loading import read_side
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runner.compare.document import Comparison as Whole
     from runner.compare.document import SideName
     from runner.workflow.experiment.document import Comparison, ExperimentResult
     from runner.workflow.experiment.folder import ExperimentFolder
@@ -36,7 +39,7 @@ def judge(prepared: Prepared, folder: ExperimentFolder, result: ExperimentResult
                 "outcomes": [cast("dict[str, Any]", row) for row in comparison["tables"] if row["primary"]],
                 "load": cast("dict[str, Any] | None", comparison["load"]),
                 "gates": [cast("dict[str, Any]", gate) for gate in comparison["gates"]],
-                "problems": [each["detail"] for each in comparison["problems"]],
+                "problems": [*(each["detail"] for each in comparison["problems"]), *_notes(comparison)],
                 "file": name,
             }
         )
@@ -46,3 +49,19 @@ def judge(prepared: Prepared, folder: ExperimentFolder, result: ExperimentResult
 def _side(folder: ExperimentFolder, result: ExperimentResult, place: int, side: SideName) -> list[str]:
     runs = [run for run in result["runs"] if run["number"] and run["side"] == side]
     return [str(folder.path / run["captures"][place]) for run in runs]
+
+
+def _notes(comparison: Whole) -> Iterator[str]:
+    """Return what is to be known of a verdict on nothing, and of a load that is as fast as it can."""
+    for row in comparison["tables"]:
+        if row["primary"] and row["statistic"] == "above" and not row["before"] and not row["after"]:
+            yield (
+                f"nothing of {row['name']} was above {row.get('threshold')} on either side: "
+                f"--primary {row['name']}.mean-log2, or a lower threshold, sees more"
+            )
+    load = comparison["load"]
+    if load is not None and load["differs"] and load["unit"] != "events":
+        yield (
+            "the load did more with one side than with the other: one that runs as fast as it can does so; "
+            "have it run at a fixed rate"
+        )

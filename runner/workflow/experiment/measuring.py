@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.errors import EbpfRecipeError, Interrupted, Terminated
+from runner.errors import EbpfRecipeError, ExitCode, Interrupted, Terminated, ValueRefused
 from runner.interrupts import LONGEST_WAIT_SECONDS
 from runner.lifetime import end_with_parent
 from runner.workflow.beside import end_signal, waiting_command
@@ -28,6 +29,7 @@ END_SECONDS = 60.0
 """Most that a run takes from its end to its capture."""
 
 _POLL_SECONDS = 0.05
+_MOST_LINES = 5
 
 
 class RunFailed(EbpfRecipeError):
@@ -70,6 +72,15 @@ class Load:
         """Return the end of the first recipe's words."""
         return ["--", *self.argv] if self.argv else ["-d", str(self.duration)]
 
+    def check(self) -> None:
+        """Refuse commands that are not there.
+
+        :raises ValueRefused: One is not, or may not be run.
+        """
+        for argv in (self.argv, self.prepare):
+            if argv and shutil.which(argv[0]) is None:
+                raise ValueRefused(f"{argv[0]}: there is no such command, or it cannot be run")
+
 
 def check_signals(signals: Interrupts) -> None:
     """Raise the first signal that came.
@@ -107,7 +118,10 @@ def record(measures: Sequence[Measured], load: Load, paths: Sequence[Path], sign
         ended = run_command(_argv(measures[0], paths[0], load.words), signals, grace_seconds=None)
     check_signals(signals)
     if ended.exit_code:
-        raise _failed(measures[0].recipe, ended.stderr, ended.exit_code)
+        failed = _failed(measures[0].recipe, ended.stderr, ended.exit_code)
+        if ended.exit_code == ExitCode.WORKLOAD:
+            failed.message += _last_words(ended.stderr)
+        raise failed
     for measure, path in zip(measures, paths, strict=True):
         if not path.is_file():
             raise RunFailed(f"{measure.recipe}: it left no capture", 5)
@@ -188,3 +202,11 @@ def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
 
 def _failed(recipe: str, stderr: bytes, exit_code: int) -> RunFailed:
     return RunFailed(f"{recipe}: {reason_of(stderr.decode(errors='replace'), exit_code)}", exit_code)
+
+
+def _last_words(stderr: bytes) -> str:
+    """Return what a load said before it failed; what is ours begins with our name or is indented."""
+    lines = stderr.decode(errors="replace").splitlines()
+    own = next((n for n, line in enumerate(lines) if line.startswith("ebpf-recipe:")), len(lines))
+    said = [line.strip() for line in lines[:own] if line.strip()][-_MOST_LINES:]
+    return f"; it said: {' | '.join(said)}" if said else ""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from runner.host.kernel import boot_id
 from runner.workflow.experiment.journal import Journal, machine_id, read_journal, remove_journal
 from runner.workflow.experiment.restore import Restored, refuse_unless_restored, restore
+from runner.workflow.experiment.setting import CommandSetting, FileSetting
 from runner.workflow.experiment.state import clear_work, journal_path
 
 if TYPE_CHECKING:
@@ -41,8 +42,11 @@ def recover(ask: Callable[[str], bool] | None, *, leave: bool = False) -> Recove
         clear_work()
         return None
     since = _since(journal)
-    found = [_taken_away(each) for each in journal.entries if since and not each.setting.survives_start]
-    rest = [each for each in journal.entries if not (since and not each.setting.survives_start)]
+    lost = [each for each in journal.entries if since and not each.setting.survives_start]
+    rest = [each for each in journal.entries if each not in lost]
+    found = [_taken_away(each) for each in lost if isinstance(each.setting, FileSetting)]
+    # Of what commands change nobody knows whether a start takes it away: it is looked at, and asked about.
+    found += restore([each for each in lost if isinstance(each.setting, CommandSetting)], ask, is_ours=False)
     # What an image has may be this machine's own by now.
     found += restore(rest, ask, is_ours=not _is_of_another_machine(journal))
     if not leave:

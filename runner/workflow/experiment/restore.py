@@ -79,7 +79,14 @@ def refuse_unless_restored(found: Iterable[Restored]) -> None:
     commands = [f"  {command}" for each in other for command in each.by_hand]
     raise HostChanged(
         "this host is not as it was before:\n" + "\n".join(f"  {line}" for line in lines),
-        hint="\n".join(["put it back by hand:", *commands, "then: ebpf-recipe experiment recover"]),
+        hint="\n".join(
+            [
+                "put it back by hand:",
+                *commands,
+                "then: ebpf-recipe experiment recover",
+                "or keep it as it is: ebpf-recipe experiment recover --leave",
+            ]
+        ),
     )
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from runner.errors import HostRefused, NotWritten
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 VARIABLE = "EBPF_RECIPE_STATE"
 """Another directory: of a container's volume, of a test."""
@@ -79,13 +79,14 @@ def make_work() -> None:
 
 
 @contextlib.contextmanager
-def host_lock(wait_seconds: float = 0.0) -> Iterator[None]:
+def host_lock(wait_seconds: float = 0.0, tell: Callable[[str], None] = lambda _: None) -> Iterator[None]:
     """Hold the host for one experiment.
 
     Commands that read and change settings inherit it: while one of a killed experiment still runs, nobody
     else changes anything.
 
     :param wait_seconds: How long to wait for whoever holds it.
+    :param tell: Is told that it is waited.
     :raises HostRefused: Another experiment is under way, or others may write to the directory.
     :raises NotWritten: The directory cannot be made.
     """
@@ -101,7 +102,11 @@ def host_lock(wait_seconds: float = 0.0) -> Iterator[None]:
         ) from error
     try:
         deadline = time.monotonic() + wait_seconds
+        is_told = False
         while not _locked(descriptor):
+            if wait_seconds and not is_told:
+                tell(f"another experiment is under way: waiting {wait_seconds:.0f} s for its end")
+                is_told = True
             if time.monotonic() >= deadline:
                 holder = os.pread(descriptor, 100, 0).decode(errors="replace").strip()
                 raise HostRefused(

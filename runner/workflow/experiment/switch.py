@@ -49,7 +49,7 @@ class Switch:
                     "what changes by itself cannot be put back"
                 )
             refuse_entangled(entry.setting, entry.before)
-        _refuse_if_so_already(self.entries)
+        refuse_if_so_already(self.entries)
         self.counted: dict[str, int] = {}
         self.became: dict[str, Became] = {}
         self.is_on = False
@@ -160,7 +160,11 @@ def _asked_once(ask: Callable[[str], bool]) -> Callable[[str], bool]:
     return answer
 
 
-def _refuse_if_so_already(entries: Sequence[Entry]) -> None:
+def refuse_if_so_already(entries: Sequence[Entry]) -> None:
+    """Refuse a change that would change nothing.
+
+    :raises ValueRefused: All is so already.
+    """
     if all(each.setting.verify(each.before) is None for each in entries):
         # A state of several lines is nothing to read in a sentence.
         states = [repr(each.before) if "\n" not in each.before else "so" for each in entries]
