@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tests.laboratory.experiments import Change, Scene
+
+_MADE = re.compile(r"(/tmp/)?ebpf-recipe-experiment-[\w-]+")
+"""Directories and network namespaces of scenes."""
 
 VERDICTS: Mapping[str, frozenset[str]] = {
     "better": frozenset({"better"}),
@@ -74,7 +78,7 @@ def _rows(folder: Path) -> Iterator[tuple[str, bool]]:
                 found = try_change(scene, change, newest)
                 is_as_before = scene.value(change) == before
             file = folder / f"{name.replace('_', '-')}-{kind}.md"
-            file.write_text(found.report)
+            file.write_text(_anywhere(found.report, newest))
             result = found.result
             is_right = result["verdict"] in verdicts and is_as_before
             outcome = result["comparisons"][0]["outcomes"][0] if result["comparisons"] else None
@@ -87,6 +91,12 @@ def _rows(folder: Path) -> Iterator[tuple[str, bool]]:
             )
             print(row, file=sys.stderr, flush=True)
             yield row, is_right
+
+
+def _anywhere(report: str, bpftrace: str) -> str:
+    """Return a report without the names that only this machine, and this run, has."""
+    report = report.replace(sys.executable, "python3").replace(bpftrace, "bpftrace")
+    return _MADE.sub("SCENE", report)
 
 
 def main() -> int:
