@@ -8,7 +8,7 @@ from runner.workflow.experiment.change import change_of_specs
 from runner.workflow.experiment.journal import read_journal, remove_journal
 from runner.workflow.experiment.recover import recover
 from runner.workflow.experiment.restore import HostChanged
-from runner.workflow.experiment.setting import SettingFailed
+from runner.workflow.experiment.setting_command import SettingFailed
 from runner.workflow.experiment.state import journal_path
 from runner.workflow.experiment.switch import Switch
 

@@ -10,7 +10,8 @@ from runner.workflow.experiment.change import change_of_specs
 from runner.workflow.experiment.folder import encode_experiment
 from runner.workflow.experiment.model import Experiment
 from runner.workflow.experiment.prepare import prepare
-from runner.workflow.experiment.setting import FileSetting, SettingFailed
+from runner.workflow.experiment.setting import FileSetting
+from runner.workflow.experiment.setting_command import SettingFailed
 from runner.workflow.experiment.switch import Switch
 from runner.workflow.proof import tried_of_case
 from tests.command import ebpf_recipe

@@ -13,11 +13,12 @@ from runner.recipe.model_setting import CommandSpec, FileSpec, Requirement
 from runner.workflow.experiment import journal as journals
 from runner.workflow.experiment import recover as recovering
 from runner.workflow.experiment import setting as settings
+from runner.workflow.experiment import setting_command
 from runner.workflow.experiment.change import change_of_specs
 from runner.workflow.experiment.journal import read_journal
 from runner.workflow.experiment.recover import recover
 from runner.workflow.experiment.restore import HostChanged
-from runner.workflow.experiment.setting import SettingFailed
+from runner.workflow.experiment.setting_command import SettingFailed
 from runner.workflow.experiment.state import host_lock, journal_path
 from runner.workflow.experiment.switch import Switch
 
@@ -198,7 +199,7 @@ def test_what_is_gone_is_put_back_by_nobody(tmp_path, value):
 
 
 def test_a_command_that_hangs_is_ended_and_its_change_put_back(tmp_path, value, monkeypatch):
-    monkeypatch.setattr(settings, "LONGEST_SECONDS", 0.3)
+    monkeypatch.setattr(setting_command, "LONGEST_SECONDS", 0.3)
     spec = command_spec(value, apply=f"echo on > {value}; sleep 60")
     began = time.monotonic()
     with pytest.raises(SettingFailed, match=r"it took longer than 0\.3 s"):

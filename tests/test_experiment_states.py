@@ -8,9 +8,10 @@ import pytest
 from runner.recipe.model_setting import CommandSpec, FileSpec
 from runner.workflow.experiment import recover as recovering
 from runner.workflow.experiment import setting as settings
+from runner.workflow.experiment import setting_command
 from runner.workflow.experiment.change import change_of_specs
 from runner.workflow.experiment.recover import recover
-from runner.workflow.experiment.setting import SettingFailed
+from runner.workflow.experiment.setting_command import SettingFailed
 from runner.workflow.experiment.switch import Switch
 
 
@@ -114,7 +115,7 @@ def test_without_any_room_for_temporary_files_it_is_put_back(tmp_path, value, mo
 
 
 def test_a_command_that_prints_without_end_is_ended(tmp_path, value, monkeypatch):
-    monkeypatch.setattr(settings, "_MOST_PRINTED", 1 << 16)
+    monkeypatch.setattr(setting_command, "_MOST_PRINTED", 1 << 16)
     with pytest.raises(SettingFailed, match="printed more than 65,536 bytes"):
         switch(tmp_path, commands(value, read="yes"))
 

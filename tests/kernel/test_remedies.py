@@ -14,7 +14,7 @@ import pytest
 
 from runner.errors import HostRefused, ValueRefused
 from runner.recipe.remedies import find_remedy, remedy_paths
-from runner.workflow.experiment.setting import SettingFailed
+from runner.workflow.experiment.setting_command import SettingFailed
 from runner.workflow.experiment.switch import Switch
 from tests.laboratory.cgroups import inside as inside_cgroup
 from tests.laboratory.children import child

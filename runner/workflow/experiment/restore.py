@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from runner.errors import EbpfRecipeError, ExitCode
-from runner.workflow.experiment.setting import SettingFailed
+from runner.workflow.experiment.setting_command import SettingFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -9,18 +9,19 @@ import os
 import re
 import shlex
 import stat
-import subprocess
-import time
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from runner.errors import EbpfRecipeError, ExitCode
 from runner.recipe.model_setting import Form  # noqa: TC001  # pydantic reads it
 from runner.recipe.remedy_values import MOST_CPUS
-
-LONGEST_SECONDS = 60.0
-"""A command that reads or changes a setting and takes longer is ended: nobody would know when it acts."""
+from runner.workflow.experiment.setting_command import (
+    SettingFailed,
+    in_namespace,
+    last_line,
+    run_to_end,
+    said_by,
+)
 
 KERNEL_FILES = ("/proc/", "/sys/")
 """What the kernel makes anew at each start."""
@@ -29,19 +30,9 @@ MOST_STATE_BYTES = 1 << 16
 """A longer state is none that is put back: the kernel takes twice as much in a variable (MAX_ARG_STRLEN)."""
 
 _NOT_KEPT = ("/run/", "/dev/", "/var/run/")
-_MOST_PRINTED = 1 << 26
-"""A command that prints more is ended: it would fill the memory."""
-_POLL_SECONDS = 0.02
-_MOST_SAID = 500
 _MISSING = 44
 """Exit code for what is not there, which no program that only failed uses."""
 _OFFERS = re.compile(r"(\S+ )*\[\S+\]( \S+)*")
-
-
-class SettingFailed(EbpfRecipeError):
-    """A setting could not be read, changed or put back."""
-
-    exit_code = ExitCode.HOST
 
 
 class _Setting(BaseModel):
@@ -80,7 +71,7 @@ class FileSetting(_Setting):
             except OSError as error:
                 raise SettingFailed(f"{self.file}: {error.strerror}") from error
         else:
-            said = _said_by(_in(self.netns, ["cat", self.file]), self.name)
+            said = said_by(in_namespace(self.netns, ["cat", self.file]), self.name)
         return self._state(_as_state(said, self.name))
 
     @property
@@ -121,7 +112,9 @@ class FileSetting(_Setting):
             return True
         # `ip` that fails for a reason of its own says nothing of the file.
         script = f'test -e "$1" || exit {_MISSING}'
-        return _ended(_in(self.netns, ["sh", "-c", script, "sh", self.file])).returncode == _MISSING
+        return (
+            run_to_end(in_namespace(self.netns, ["sh", "-c", script, "sh", self.file])).returncode == _MISSING
+        )
 
     @property
     def change_by_hand(self) -> list[str]:
@@ -138,7 +131,7 @@ class FileSetting(_Setting):
         return self.model_copy(update={"value": before}).change_by_hand
 
     def _shown(self, command: str) -> str:
-        return command if self.netns is None else shlex.join(_in(self.netns, ["sh", "-c", command]))
+        return command if self.netns is None else shlex.join(in_namespace(self.netns, ["sh", "-c", command]))
 
     def _state(self, text: str) -> str:
         line = text.rstrip("\n")
@@ -175,7 +168,7 @@ class FileSetting(_Setting):
     def _write(self, value: str) -> None:
         if self.netns is not None:
             script = 'printf "%s\\n" "$1" > "$2"'
-            _said_by(_in(self.netns, ["sh", "-c", script, "sh", value, self.file]), self.name)
+            said_by(in_namespace(self.netns, ["sh", "-c", script, "sh", value, self.file]), self.name)
             return
         try:
             # Never made: what is gone stays so.
@@ -220,9 +213,11 @@ class CommandSetting(_Setting):
         """Return why it is not as it was changed to be; None where it is."""
         if self.verify_text is None:
             return None if not self.is_same(self.read(), before) else f"{self.name} is still {before!r}"
-        done = _ended(self._argv(self.verify_text), {**self.environment, "BEFORE": before})
+        done = run_to_end(self._argv(self.verify_text), {**self.environment, "BEFORE": before})
         return (
-            None if done.returncode == 0 else f"{self.name}: {_last(done) or 'it is not as it was changed'}"
+            None
+            if done.returncode == 0
+            else f"{self.name}: {last_line(done) or 'it is not as it was changed'}"
         )
 
     def put_back(self, before: str) -> None:
@@ -238,7 +233,7 @@ class CommandSetting(_Setting):
             return True
         if self.gone_text is None:
             return False
-        done = _ended(self._argv(self.gone_text), {**self.environment, "BEFORE": before})
+        done = run_to_end(self._argv(self.gone_text), {**self.environment, "BEFORE": before})
         return done.returncode == 0
 
     def counters(self) -> dict[str, int]:
@@ -268,10 +263,10 @@ class CommandSetting(_Setting):
         return " ".join([*variables, shlex.join(self._argv(text))])
 
     def _argv(self, text: str) -> list[str]:
-        return _in(self.netns, ["sh", "-ec", text])
+        return in_namespace(self.netns, ["sh", "-ec", text])
 
     def _run(self, text: str, what: str, more: dict[str, str] | None = None) -> bytes:
-        return _said_by(self._argv(text), f"{self.name} {what}", {**self.environment, **(more or {})})
+        return said_by(self._argv(text), f"{self.name} {what}", {**self.environment, **(more or {})})
 
 
 Setting = Annotated[FileSetting | CommandSetting, Field(discriminator="kind")]
@@ -279,8 +274,8 @@ Setting = Annotated[FileSetting | CommandSetting, Field(discriminator="kind")]
 
 def check_fails(text: str, environment: dict[str, str], netns: str | None) -> str | None:
     """Return what a check for `sh -e` said when it failed; None where it succeeded."""
-    done = _ended(_in(netns, ["sh", "-ec", text]), environment)
-    return None if done.returncode == 0 else _last(done)
+    done = run_to_end(in_namespace(netns, ["sh", "-ec", text]), environment)
+    return None if done.returncode == 0 else last_line(done)
 
 
 def _comparable(state: str, form: Form) -> object:
@@ -299,17 +294,6 @@ def _comparable(state: str, form: Form) -> object:
     return " ".join(state.split())
 
 
-def _in(netns: str | None, argv: list[str]) -> list[str]:
-    return argv if netns is None else ["ip", "netns", "exec", netns, *argv]
-
-
-def _said_by(argv: list[str], what: str, environment: dict[str, str] | None = None) -> bytes:
-    done = _ended(argv, environment)
-    if done.returncode:
-        raise SettingFailed(f"{what}: {_last(done) or f'exit {done.returncode}'}")
-    return done.stdout
-
-
 def _as_state(said: bytes, name: str) -> str:
     """Return a state, as it can be kept in a journal and be put back.
 
@@ -326,63 +310,3 @@ def _as_state(said: bytes, name: str) -> str:
     if "\0" in text:
         raise SettingFailed(f"{name}: its state is no text (UTF-8), and could not be put back")
     return text
-
-
-def _ended(argv: list[str], environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
-    """Run a command to its end, whatever signals come: what is half done is worse than what is late.
-
-    What it leaves behind keeps no pipe of ours. Its output goes to memory: a disk may be full, and still
-    everything is put back.
-    """
-    try:
-        out, err = os.memfd_create("stdout"), -1
-        try:
-            err = os.memfd_create("stderr")
-            # A session of its own: Ctrl-C on the terminal is not for it.
-            process = subprocess.Popen(
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                env={**os.environ, **(environment or {})},
-                start_new_session=True,
-                close_fds=False,
-            )
-            why = _wait(process, (out, err))
-            if why is not None:
-                os.killpg(process.pid, 9)
-                process.wait()
-                return subprocess.CompletedProcess(argv, 124, b"", why.encode())
-            return subprocess.CompletedProcess(argv, process.returncode, _printed(out), _printed(err))
-        finally:
-            os.close(out)
-            if err >= 0:
-                os.close(err)
-    except (OSError, ValueError) as error:
-        raise SettingFailed(f"{argv[0]}: {getattr(error, 'strerror', None) or error}") from error
-
-
-def _wait(process: subprocess.Popen[bytes], printed: tuple[int, int]) -> str | None:
-    """Wait for its end; return why it is to be ended instead."""
-    deadline = time.monotonic() + LONGEST_SECONDS
-    pause = _POLL_SECONDS / 20
-    while True:
-        try:
-            process.wait(pause)
-        except subprocess.TimeoutExpired:
-            pause = min(2 * pause, _POLL_SECONDS)
-        else:
-            return None
-        if time.monotonic() >= deadline:
-            return f"it took longer than {LONGEST_SECONDS:g} s"
-        if any(os.fstat(each).st_size > _MOST_PRINTED for each in printed):
-            return f"it printed more than {_MOST_PRINTED:,} bytes"
-
-
-def _printed(descriptor: int) -> bytes:
-    return os.pread(descriptor, 1 << 20, 0)
-
-
-def _last(done: subprocess.CompletedProcess[bytes]) -> str:
-    lines = [line.strip() for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
-    return lines[-1][:_MOST_SAID] if lines else ""

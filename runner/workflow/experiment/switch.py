@@ -8,7 +8,8 @@ from runner.errors import HostRefused, ValueRefused
 from runner.workflow.experiment.entangled import refuse_entangled
 from runner.workflow.experiment.journal import Entry, Journal, remove_journal
 from runner.workflow.experiment.restore import refuse_unless_restored, restore
-from runner.workflow.experiment.setting import CommandSetting, SettingFailed
+from runner.workflow.experiment.setting import CommandSetting
+from runner.workflow.experiment.setting_command import SettingFailed
 from runner.workflow.experiment.state import clear_work, journal_path, keep_work, make_work
 
 if TYPE_CHECKING:
