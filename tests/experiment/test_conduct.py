@@ -25,21 +25,6 @@ from tests.test_proof import case as case  # noqa: PLC0414  # a fixture
 from tests.test_proof import result_of
 
 
-@pytest.fixture(autouse=True)
-def state(tmp_path, monkeypatch):
-    path = tmp_path / "state"
-    path.mkdir()
-    monkeypatch.setenv("EBPF_RECIPE_STATE", str(path))
-    return path
-
-
-@pytest.fixture
-def value(tmp_path):
-    path = tmp_path / "value"
-    path.write_text("128\n")
-    return path
-
-
 @pytest.fixture
 def runs(monkeypatch):
     """What happens in each run, by its number (0 warms up), and when it is judged; all is better."""

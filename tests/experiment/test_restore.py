@@ -23,21 +23,6 @@ from runner.workflow.experiment.state import host_lock, journal_path
 from runner.workflow.experiment.switch import Switch
 
 
-@pytest.fixture(autouse=True)
-def state(tmp_path, monkeypatch):
-    path = tmp_path / "state"
-    path.mkdir()
-    monkeypatch.setenv("EBPF_RECIPE_STATE", str(path))
-    return path
-
-
-@pytest.fixture
-def value(tmp_path):
-    path = tmp_path / "value"
-    path.write_text("128\n")
-    return path
-
-
 def file_spec(path, value="4096", **more):
     return FileSpec(file=str(path), value=value, **more)
 

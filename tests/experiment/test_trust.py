@@ -14,14 +14,6 @@ from runner.workflow.experiment.switch import Switch
 from tests.command import ebpf_recipe
 
 
-@pytest.fixture(autouse=True)
-def state(tmp_path, monkeypatch):
-    path = tmp_path / "state"
-    path.mkdir(mode=0o700)
-    monkeypatch.setenv("EBPF_RECIPE_STATE", str(path))
-    return path
-
-
 def test_a_journal_that_anybody_may_have_written_is_not_obeyed(state, tmp_path):
     setting = {
         "kind": "commands", "name": "it", "read_text": f"touch {tmp_path}/ran", "apply_text": "true",

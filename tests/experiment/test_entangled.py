@@ -13,13 +13,6 @@ from runner.workflow.experiment.state import journal_path
 from runner.workflow.experiment.switch import Switch
 
 
-@pytest.fixture(autouse=True)
-def state(tmp_path, monkeypatch):
-    path = tmp_path / "state"
-    path.mkdir()
-    monkeypatch.setenv("EBPF_RECIPE_STATE", str(path))
-
-
 @pytest.fixture
 def requests(tmp_path):
     path = tmp_path / "nr_requests"

@@ -15,20 +15,6 @@ from runner.workflow.experiment.setting_command import SettingFailed
 from runner.workflow.experiment.switch import Switch
 
 
-@pytest.fixture(autouse=True)
-def state(tmp_path, monkeypatch):
-    path = tmp_path / "state"
-    path.mkdir()
-    monkeypatch.setenv("EBPF_RECIPE_STATE", str(path))
-
-
-@pytest.fixture
-def value(tmp_path):
-    path = tmp_path / "value"
-    path.write_text("128\n")
-    return path
-
-
 def file_of(path, value="4096", **more):
     return FileSpec(file=str(path), value=value, **more)
 

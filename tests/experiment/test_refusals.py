@@ -18,13 +18,6 @@ from tests.command import ebpf_recipe
 from tests.test_proof import case as case  # noqa: PLC0414  # a fixture
 
 
-@pytest.fixture(autouse=True)
-def state(tmp_path, monkeypatch):
-    path = tmp_path / "state"
-    path.mkdir()
-    monkeypatch.setenv("EBPF_RECIPE_STATE", str(path))
-
-
 def switch(tmp_path, *specs):
     return Switch(change_of_specs("a change", specs, None, {}), tmp_path, None)
 
