@@ -92,7 +92,7 @@ def test_a_case_that_everybody_may_write_to_runs_nothing(case):
         ("better", 0, "disk-wait: proven: with readahead device=loop0 kib=2048 it is better: it is so"),
         ("better", 1, "disk-wait: not proven: with readahead device=loop0 kib=2048 it is better"),
         ("same", 0, "disk-wait: not proven: with readahead device=loop0 kib=2048 it is same"),
-        (None, 7, "disk-wait: not proven: with readahead device=loop0 kib=2048 it is not known"),
+        (None, 7, "disk-wait: no verdict: with readahead device=loop0 kib=2048 it is not known"),
     ],
 )
 def test_the_verdict_goes_back_into_the_case(case, verdict, code, told):

@@ -1,6 +1,7 @@
 """Remedies: what their files may say, what values may be, what is typed by hand, how states are compared."""
 
 import copy
+import json
 import re
 import subprocess
 
@@ -30,6 +31,7 @@ from runner.workflow.experiment.change import change_of_remedy
 from runner.workflow.experiment.setting import FileSetting
 from runner.workflow.experiment.switch import Switch
 from runner.workflow.planned_remedy import planned_remedy
+from tests.command import ebpf_recipe
 
 FILE = {"file": "/sys/block/$DEVICE/queue/seeks", "value": "$MOST"}
 COMMANDS = {
@@ -465,3 +467,13 @@ def test_what_commands_have_changed_already_is_not_tried(tmp_path, monkeypatch):
     switch.off()
     switch.close()
     assert file.read_text() == "4\n"
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_each_can_be_shown(name):
+    done = ebpf_recipe("show", name)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{name}: ")
+    assert "When not" in done.stdout
+    assert ("Advice" in done.stdout) == (SHIPPED[name].advice is not None)
+    assert json.loads(ebpf_recipe("show", name, "--json").stdout)["id"] == name

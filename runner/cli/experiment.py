@@ -52,11 +52,13 @@ class TryCommand(WorkloadCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the options."""
         ctx.meta[_TYPED] = list(args)
+        # Nobody types its name.
+        ctx.info_name, ctx.parent = ctx.parent.info_name, ctx.parent.parent
         return super().parse_args(ctx, args)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the words of the usage."""
-        ctx.info_name = ""
+        del ctx
         return ["[FILE] [OPTIONS] [-- LOAD ...]"]
 
 

@@ -1,4 +1,4 @@
-"""`ebpf-recipe show`: what a recipe measures, its parameters, caveats and cost."""
+"""`ebpf-recipe show`: what a recipe measures, its parameters, caveats and cost; what a remedy changes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runner.cli.recipes_option import Recipes
+from runner.cli.wrapping import wrapped
 from runner.recipe.catalogue import recipe_ids
 
 if TYPE_CHECKING:
@@ -20,15 +21,24 @@ def _complete(incomplete: str) -> list[str]:
 
 
 def show_recipe(
-    recipe: Annotated[str, typer.Argument(help="The recipe's id.", autocompletion=_complete)],
+    recipe: Annotated[str, typer.Argument(help="The id of a recipe or a remedy.", autocompletion=_complete)],
     as_json: Annotated[bool, typer.Option("--json", help="Print the recipe as JSON.")] = False,
     recipes: Recipes = None,
 ) -> None:
-    """Show what a recipe measures."""
+    """Show what a recipe measures, or what a remedy changes."""
     from runner.cli.output import print_text
+    from runner.cli.show_remedy import remedy_lines
     from runner.recipe.catalogue import find_recipe
+    from runner.recipe.remedies import find_remedy, remedy_paths
 
     del recipes
+    if recipe not in recipe_ids() and recipe in remedy_paths():
+        remedy = find_remedy(recipe).remedy
+        if as_json:
+            print_text(remedy.model_dump_json(indent=2, by_alias=True))
+        else:
+            print_text("\n".join(remedy_lines(remedy)))
+        return
     found = find_recipe(recipe)
     if as_json:
         print_text(found.recipe.model_dump_json(indent=2, by_alias=True))
@@ -43,35 +53,35 @@ def _lines(recipe: Recipe) -> Iterator[str]:
 
     yield f"{recipe.id}: {recipe.title}"
     symptoms = ", ".join(recipe.symptoms) or "none"
-    yield from _wrapped(f"{recipe.layer}, {recipe.stage}, {recipe.status}; symptoms: {symptoms}", "  ")
+    yield from wrapped(f"{recipe.layer}, {recipe.stage}, {recipe.status}; symptoms: {symptoms}", "  ")
     yield ""
-    yield from _wrapped(recipe.description, "  ")
+    yield from wrapped(recipe.description, "  ")
     yield "\nTables"
     for output in recipe.outputs:
         if output.total_of is None:
             keys = ", ".join(key.name for key in output.keys) or "no keys"
-            yield from _wrapped(f"{output.name}: {output.kind} of {output.unit} by {keys}", "  ")
-            yield from _wrapped(output.description, "    ")
+            yield from wrapped(f"{output.name}: {output.kind} of {output.unit} by {keys}", "  ")
+            yield from wrapped(output.description, "    ")
             for key in output.keys:
                 if key.description is not None:
-                    yield from _wrapped(f"{key.name}: {key.description}", "    ")
+                    yield from wrapped(f"{key.name}: {key.description}", "    ")
             why = why_not_cut(output.declaration())
             if why is not None:
-                yield from _wrapped(f"has no windows (--windows, --interval): {why}", "    ")
+                yield from wrapped(f"has no windows (--windows, --interval): {why}", "    ")
             if output.above_of is not None:
                 pair = output.above_of
                 text = (
                     f"a gate on {pair.table}.above(…) sets --{pair.parameter}, and is decided by this count"
                 )
-                yield from _wrapped(text, "    ")
+                yield from wrapped(text, "    ")
             if output.threshold is not None:
                 limit = output.threshold
                 per = " a second" if limit.statistic == "rate" else ""
                 text = f"{limit.statistic} above {limit.above:g} {output.unit}{per}: {limit.meaning}"
-                yield from _wrapped(f"worth a look: {text}", "    ")
+                yield from wrapped(f"worth a look: {text}", "    ")
     primary = recipe.primary
     better = f"{primary.better} is better"
-    yield from _wrapped(f"compare decides by {primary.table}.{primary.statistic}: {better}", "  ")
+    yield from wrapped(f"compare decides by {primary.table}.{primary.statistic}: {better}", "  ")
     yield "\nParameters"
     for parameter in recipe.parameters:
         kind = parameter.kind
@@ -80,52 +90,37 @@ def _lines(recipe: Recipe) -> Iterator[str]:
             again += f"; default {parameter.default}"
         again += "; required" if parameter.required else ""
         text = f"--{parameter.name} {kind.metavar}: {parameter.description} ({kind.range}{again})"
-        yield from _wrapped(text, "  ")
+        yield from wrapped(text, "  ")
     yield "\nTarget filters"
     for name, how in recipe.target.honours.items():
         options = [option for option, own in HONOURED_AS.items() if own == name]
         named = ", ".join(f"--{option} {TARGET_FILTERS[option].metavar}" for option in options)
-        yield from _wrapped(f"{named}: {how}", "  ")
+        yield from wrapped(f"{named}: {how}", "  ")
     if "cgroup" in recipe.target.honours:
-        yield from _wrapped("--exact: of these alone, without the cgroups below them", "    ")
-        yield from _wrapped(f"--by {', '.join(BY)}: as a key of the tables", "    ")
+        yield from wrapped("--exact: of these alone, without the cgroups below them", "    ")
+        yield from wrapped(f"--by {', '.join(BY)}: as a key of the tables", "    ")
     for name, why in recipe.target.refuses.items():
         options = [option for option, own in HONOURED_AS.items() if own == name]
         named = ", ".join(f"--{option}" for option in options)
-        yield from _wrapped(f"{named} {'is' if len(options) == 1 else 'are'} refused: {why}", "  ")
+        yield from wrapped(f"{named} {'is' if len(options) == 1 else 'are'} refused: {why}", "  ")
     yield "\nVariants, the first that the host can run"
     for variant in recipe.variants:
         needs = ", ".join(str(guard) for guard in variant.when) or "nothing special"
-        yield from _wrapped(f"{variant.id} (needs {needs}): {variant.description}", "  ")
+        yield from wrapped(f"{variant.id} (needs {needs}): {variant.description}", "  ")
     if recipe.supports or recipe.refutes:
         yield "\nWhat its numbers say of causes (investigate), $slo and $tail being the objective's"
     for each in recipe.supports:
         word = "establishes" if each.establishes else "suggests"
         text = f"{word} {each.hypothesis} where {' and '.join(each.when)}: {each.reason}"
-        yield from _wrapped(text, "  ")
+        yield from wrapped(text, "  ")
     for other in recipe.refutes:
         text = f"refutes {other.hypothesis} where {' and '.join(other.when)}: {other.reason}"
-        yield from _wrapped(text, "  ")
+        yield from wrapped(text, "  ")
     yield "\nCaveats"
     for caveat in recipe.caveats:
-        yield from _wrapped(f"- {caveat}", "  ")
+        yield from wrapped(f"- {caveat}", "  ")
     yield "\nCost"
-    yield from _wrapped(f"{recipe.overhead.level}: {recipe.overhead.reason}", "  ")
+    yield from wrapped(f"{recipe.overhead.level}: {recipe.overhead.reason}", "  ")
     yield "\nReferences"
     for reference in recipe.references:
         yield f"  {reference}"
-
-
-def _wrapped(text: str, indent: str) -> list[str]:
-    import shutil
-    import textwrap
-
-    columns = shutil.get_terminal_size((100, 24)).columns
-    return textwrap.wrap(
-        " ".join(text.split()),
-        width=min(max(columns, 40), 120),
-        initial_indent=indent,
-        subsequent_indent=indent + "  ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )

@@ -173,7 +173,7 @@ def _raw_blocks(case: Case) -> Iterator[Block]:
         yield "heading", "Tried"
         for tried in case["tried"]:
             given = " ".join(f"{name}={value}" for name, value in tried["parameters"].items())
-            proof = "proven" if tried["proves"] else "not proven"
+            proof = "proven" if tried["proves"] else "not proven" if tried["verdict"] else "no verdict"
             told = f"with {tried['remedy']} {given} it is {tried['verdict'] or 'not known'}"
             yield "item", f"{tried['hypothesis']}: {proof}: {told}: {tried['reason']}"
     yield "heading", "Next"

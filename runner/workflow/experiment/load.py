@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 from runner.errors import NotUnderstood
 from runner.recipe.finding import Finding, RecipeRefused
 from runner.recipe.model_file import read_model
-from runner.workflow.experiment.model import Experiment
+from runner.recipe.remedies import without_tags
+from runner.workflow.experiment.model import SHAPES, Experiment
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-_TAGS = ("file", "sysctl", "name", "list[constrained-str]")
 
 
 def load_experiment(path: Path) -> Experiment:
@@ -35,11 +34,5 @@ def read_experiment_file(path: Path) -> Experiment | list[Finding]:
 
 
 def _without_tags(location: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return where in the file an error of the model is: behind the place of a setting it names its kind."""
-    return tuple(
-        part
-        for place, part in enumerate(location)
-        if place == 0
-        or not (part in _TAGS and isinstance(location[place - 1], int))
-        or place + 1 == len(location)
-    )
+    """Return where in the file an error of the model is, which names kinds and forms of values too."""
+    return without_tags(tuple(part for part in location if part not in SHAPES))

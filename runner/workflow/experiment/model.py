@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
 
 from runner.recipe.model_base import Id, Strict, Text
 from runner.recipe.model_setting import CommandSpec, Requirement, SettingSpec, Value
@@ -10,8 +10,23 @@ from runner.recipe.remedy_values import VALUE_TYPES
 
 Word = Value
 """A word of a command, or a value: a number stands for the text that it is written as."""
-Command = Annotated[Text | Annotated[list[Word], Field(min_length=1)], Field(union_mode="left_to_right")]
+SHAPES = ("as:text", "as:several")
+"""Which of two forms a value has, so that what is wrong with it is said of that one alone."""
+
+
+def _shape(value: Any) -> str:
+    return SHAPES[isinstance(value, list | tuple)]
+
+
+_BY_SHAPE = Discriminator(_shape)
+Command = Annotated[
+    Annotated[Text, Tag(SHAPES[0])] | Annotated[list[Word], Field(min_length=1), Tag(SHAPES[1])], _BY_SHAPE
+]
 """A text for `sh -e`, or words that no shell reads."""
+Several = Annotated[
+    Annotated[Word, Tag(SHAPES[0])] | Annotated[list[Word], Field(min_length=1), Tag(SHAPES[1])], _BY_SHAPE
+]
+"""A value, or several."""
 
 Netns = Annotated[str, StringConstraints(pattern=f"^{VALUE_TYPES['word'].pattern}$", max_length=100)]
 
@@ -45,7 +60,7 @@ class MeasureSpec(Strict):
     """A recipe whose captures are compared."""
 
     recipe: Id
-    given: Annotated[dict[str, Word | list[Word]], Field(alias="with", default_factory=dict)]
+    given: Annotated[dict[str, Several], Field(alias="with", default_factory=dict)]
     """Its parameters and target filters."""
     primary: tuple[Text, ...] = ()
     """Outcomes that decide in place of the recipe's own: `latency.above(10ms)`."""
@@ -66,11 +81,11 @@ class Experiment(Strict):
     change: ChangeSpec
     load: Command | None = None
     """Runs once in each run, which lasts as long as it does. What it did it writes to `$EBPF_RECIPE_WORK`."""
-    duration: Text | None = None
+    duration: Word | None = None
     """In place of a load, where it comes by itself: how long each run is."""
     prepare: Command | None = None
     """Runs before each run, and is not measured: it makes each begin from the same."""
-    settle: Text = "1s"
+    settle: Word = "1s"
     """How long is waited after the change was switched on or off."""
     warm_up: Annotated[int, Field(alias="warm-up", ge=1, le=20)] = 1
     """Runs that are not compared, before anything is changed: the first says how long all will take."""
