@@ -249,9 +249,13 @@ def test_a_table_on_stdout_beside_json_in_a_file(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "retransmits: 33 packets" in done.stdout
     assert json.loads(target.read_text())["schema"] == "ebpf-recipe/capture/v1"
-    # A pipe of captures between hosts.
+    # A pipe of captures between hosts. The environment that Python has: readline puts COLUMNS into another one.
     shown = subprocess.run(
-        [EBPF_RECIPE, "report", "-"], input=target.read_bytes(), capture_output=True, check=True
+        [EBPF_RECIPE, "report", "-"],
+        input=target.read_bytes(),
+        capture_output=True,
+        check=True,
+        env=dict(os.environ),
     )
     assert shown.stdout.decode() == done.stdout
 
