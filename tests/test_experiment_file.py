@@ -197,3 +197,18 @@ def test_the_next_command(what, command):
 
 def test_the_model_is_whole():
     assert json.loads(json.dumps(Experiment.model_json_schema(by_alias=True)))["required"]
+
+
+def test_a_runbook_looks_at_the_file_before_its_first_step(file, tmp_path):
+    book = tmp_path / "book.yaml"
+    book.write_text(
+        "runbook: 1\nid: book\ntitle: Try it\ndescription: Tries it.\nsteps:\n"
+        f"  - {{name: mark, shell: touch {tmp_path}/mark}}\n  - {{name: try, experiment: {file}}}\n"
+    )
+    assert ebpf_recipe("runbook", str(book), "--dry-run").returncode == 0
+    file.write_text(GOOD.replace("change:", "chance:"))
+    done = ebpf_recipe("runbook", str(book), "--work", str(tmp_path / "work"))
+    assert done.returncode == 3, done.stderr
+    assert f"{book}:7:" in done.stderr
+    assert "chance" in done.stderr
+    assert not (tmp_path / "mark").exists()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import EbpfRecipeError, HostRefused, ValueRefused
 from runner.recipe.catalogue import find_recipe
+from runner.workflow.experiment.load import load_experiment
 from runner.workflow.runbook.check_recipe import parse_gate, said
 from runner.workflow.runbook.context import context_of
 from runner.workflow.runbook.model import (
@@ -53,7 +55,11 @@ class Prepared:
         """
         wrong = list(self._missing(steps))
         for step, place in walk(self.loaded.runbook.steps):
-            if not isinstance(step, RunStep) or not _is_in(step, steps) or not _is_known(step):
+            if not _is_in(step, steps) or not _is_known(step):
+                continue
+            if isinstance(step, ExperimentStep):
+                wrong += self._wrong_experiment(step, place)
+            if not isinstance(step, RunStep):
                 continue
             of_gates = list(self._wrong_gates(step))
             wrong += of_gates
@@ -79,6 +85,17 @@ class Prepared:
                         parse_gate(recipe, Template(text).render(self._context()))
                     except EbpfRecipeError as error:
                         yield self._at((*place, "gate", number), f"{step.name}: {said(error)}")
+
+    def _wrong_experiment(self, step: ExperimentStep, place: Place) -> Iterator[str]:
+        """Return what is wrong with the file of an experiment."""
+        words = [Template(text).render(self._context()) for text in step.words]
+        if len(words) != 1:
+            # Its own command says what is wrong with its words.
+            return
+        try:
+            load_experiment(Path(words[0]))
+        except EbpfRecipeError as error:
+            yield self._at((*place, "experiment"), f"{step.name}: {said(error)}")
 
     def _missing(self, steps: Sequence[AnyStep]) -> Iterator[str]:
         """Return what steps need from the environment and nobody gave, a line for each parameter."""
