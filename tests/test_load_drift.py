@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from runner.capture.condition import parse_condition, parse_subject
+from runner.compare.limits import ALPHA
 from runner.compare.load import Loads
 from runner.compare.load_drift import LoadDrift, load_drift
 from runner.compare.margin import Margin
 from runner.compare.permutation import Block
-from runner.compare.verdict import ALPHA, Question, judge
+from runner.compare.verdict import Question, judge
 from runner.report.junit import junit_of_comparison
 from runner.report.markdown import markdown_of_comparison
 from tests.captures import LOG2, drops, in_blocks, in_turns, latency, run

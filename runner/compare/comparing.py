@@ -14,6 +14,7 @@ from runner.compare.exploring import explored
 from runner.compare.findings import SIDES
 from runner.compare.fitness import fit_runs
 from runner.compare.gates import TwoSides, gate_results
+from runner.compare.limits import ALPHA
 from runner.compare.loading import Read
 from runner.compare.margin import Margin
 from runner.compare.obstacles import obstacle
@@ -23,7 +24,7 @@ from runner.compare.permutation import Block
 from runner.compare.planning import can_decide
 from runner.compare.primaries import Asked, judge_primaries, together
 from runner.compare.primary_rows import primary_row, said_together
-from runner.compare.verdict import ALPHA, Question
+from runner.compare.verdict import Question
 from runner.compare.working import common_work, loads_of
 from runner.errors import NotUnderstood, ValueRefused
 

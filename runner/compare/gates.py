@@ -13,11 +13,11 @@ from runner.capture.gate import gate_results as results_of_capture
 from runner.compare.all_of_side import all_of
 from runner.compare.blocks import blocks_of
 from runner.compare.declared import outcome_of
+from runner.compare.limits import ALPHA
 from runner.compare.obstacles import obstacle
 from runner.compare.outcome import NOT_WORSE
 from runner.compare.permutation import permutation_test
 from runner.compare.planning import can_decide
-from runner.compare.verdict import ALPHA
 from runner.errors import ValueRefused
 
 if TYPE_CHECKING:

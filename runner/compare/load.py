@@ -8,14 +8,12 @@ from statistics import fmean
 from typing import TYPE_CHECKING, ClassVar
 
 from runner.capture.percent import in_percent
+from runner.compare.limits import LARGEST_RATIO
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runner.compare.load_drift import LoadDrift
-
-LARGEST_RATIO = 1.10
-"""Of the greater load over the smaller one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,8 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
 from runner.capture.percent import in_percent
-from runner.compare.load import LARGEST_RATIO
+from runner.compare.limits import ALPHA, LARGEST_RATIO
 from runner.compare.student import t_cdf
-from runner.compare.verdict import ALPHA
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Literal
 
 from runner.compare.equivalence import p_beyond, p_same
+from runner.compare.limits import ALPHA
 from runner.compare.permutation import Block, permutation_test
 from runner.compare.planning import MOST_RUNS, can_decide, least_runs, runs_to_decide
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 Word = Literal["better", "worse", "same", "changed", "inconclusive"]
 Direction = Literal["lower", "higher", "neutral"]
-
-ALPHA = 0.01
 
 
 @dataclass(frozen=True, slots=True)

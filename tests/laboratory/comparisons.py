@@ -16,13 +16,14 @@ from pathlib import Path
 from statistics import fmean, variance
 
 from runner.compare.exploratory import explore
+from runner.compare.limits import ALPHA
 from runner.compare.load import Loads
 from runner.compare.load_drift import LoadDrift, load_drift
 from runner.compare.margin import Margin
 from runner.compare.one_run import judge_windows
 from runner.compare.permutation import Block
 from runner.compare.student import t_cdf
-from runner.compare.verdict import ALPHA, Question, Verdict, judge
+from runner.compare.verdict import Question, Verdict, judge
 from tests.laboratory.simulated_runs import EVENTS, WINDOWS, Condition, Run, levels, simulate
 
 COMPARISONS = 1000

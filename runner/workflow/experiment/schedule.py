@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from runner.compare.limits import ALPHA
 from runner.compare.planning import LEAST_BLOCKS, least_runs
-from runner.compare.verdict import ALPHA
 from runner.errors import ValueRefused
 
 if TYPE_CHECKING:
