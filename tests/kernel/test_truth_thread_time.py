@@ -4,6 +4,7 @@ import contextlib
 import datetime as dt
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -274,16 +275,17 @@ def test_a_thread_that_gets_its_name_late_was_not_asleep_before(bpftrace, tmp_pa
 
 
 TAKING_ITS_PLACE = """
-import os, threading, time
-threading.Thread(target=lambda: (time.sleep(0.2), os.execv("/bin/sleep", ["sleep", "0.4"]))).start()
+import os, sys, threading, time
+threading.Thread(target=lambda: (time.sleep(0.2), os.execv(sys.argv[1], ["taker", "0.4"]))).start()
 time.sleep(5)
 """
 
 
-def test_a_thread_that_takes_its_leaders_place_goes_on_there(bpftrace):
-    run = run_recipe(
-        RECIPE, "--comm", "sleep", bpftrace=bpftrace, command=[sys.executable, "-c", TAKING_ITS_PLACE]
-    )
+def test_a_thread_that_takes_its_leaders_place_goes_on_there(bpftrace, tmp_path):
+    # A name of its own: others may sleep on this host.
+    taker = shutil.copy("/bin/sleep", tmp_path / "taker")
+    command = [sys.executable, "-c", TAKING_ITS_PLACE, str(taker)]
+    run = run_recipe(RECIPE, "--comm", "taker", bpftrace=bpftrace, command=command)
     states = {row["key"]["state"]: row["total"] for row in run.tables["time"]}
     assert "earlier" not in states
     assert states["event"] == pytest.approx(400_000_000, rel=0.05)
