@@ -14,6 +14,7 @@ from runner.recipe.model_base import location_text
 from runner.recipe.remedies import find_remedy
 from runner.workflow.experiment.load import load_experiment
 from runner.workflow.experiment.model import Experiment
+from runner.workflow.option_words import options_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -173,17 +174,10 @@ def _measure(text: str) -> dict[str, Any]:
     if not all_words:
         raise ValueRefused("--measure: it names no recipe", hint="'runqlat --comm nginx'")
     recipe, *words = all_words
-    given: dict[str, list[str]] = {}
-    rest = iter(words)
-    for word in rest:
-        name, equals, value = word.partition("=")
-        if not name.startswith("--"):
-            raise ValueRefused(f"--measure {text!r}: {word!r} is no option", hint="'runqlat --comm nginx'")
-        if not equals:
-            value = next(rest, "")
-        if not value or name == "--":
-            raise ValueRefused(f"--measure {text!r}: {name} has no value", hint="'runqlat --comm nginx'")
-        given.setdefault(name.removeprefix("--"), []).append(value)
+    try:
+        given = options_of(words)
+    except ValueRefused as error:
+        raise ValueRefused(f"--measure {text!r}: {error.message}", hint="'runqlat --comm nginx'") from error
     return {"recipe": recipe, "with": given}
 
 

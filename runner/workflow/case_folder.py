@@ -10,7 +10,6 @@ import contextlib
 import fcntl
 import os
 import stat
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -19,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from runner.capture.read import read_capture
 from runner.capture.whole_file import read_whole
 from runner.errors import NotUnderstood, NotWritten, ValueRefused
+from runner.workflow.clock import now
 from runner.workflow.documents import Case, Plan
 from runner.workflow.plan_check import mistake_in
 from runner.workflow.planning import SCHEMA
@@ -221,7 +221,7 @@ class CaseFolder:
 
     def log(self, what: str, why: str, **more: Any) -> None:
         """Add a decision to the log."""
-        line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")}
+        line = {"time": now()}
         try:
             with (self.path / "log.jsonl").open("ab") as file:
                 file.write(orjson.dumps({**line, "what": what, "why": why, **more}) + b"\n")

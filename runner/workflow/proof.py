@@ -11,10 +11,11 @@ from runner.recipe.remedies import find_remedy
 from runner.workflow.case_folder import CaseFolder
 from runner.workflow.experiment.folder import encode_experiment
 from runner.workflow.investigate import concluded
+from runner.workflow.option_words import options_of
 from runner.workflow.tried import EXPERIMENTS, tried_in
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from runner.workflow.documents import Case, Plan
@@ -114,7 +115,7 @@ def _measures(plan: Plan, case: Case, hypothesis: str) -> list[dict[str, Any]]:
                 f"the case has evidence of {name}, which its plan does not have", hint=_BEGIN_NEW
             )
         step = steps[name]
-        found.append({"recipe": step["recipe"], "with": _options(step["arguments"])})
+        found.append({"recipe": step["recipe"], "with": options_of(step["arguments"])})
     return found[:_MOST_MEASURES]
 
 
@@ -124,13 +125,3 @@ def _usual(remedy: str, case: Case) -> list[dict[str, Any]]:
     honoured = find_recipe(name).recipe.target.honoured()
     target = {option: values for option, values in case["target"].items() if option in honoured}
     return [{"recipe": name, "with": target}]
-
-
-def _options(words: Sequence[str]) -> dict[str, list[str]]:
-    """Return options and their values: `--pid 7` and `--pid=7` are the same."""
-    given: dict[str, list[str]] = {}
-    rest = iter(words)
-    for word in rest:
-        name, equals, value = word.partition("=")
-        given.setdefault(name.removeprefix("--"), []).append(value if equals else next(rest, ""))
-    return given

@@ -139,8 +139,8 @@ def test_disk_is_the_wait_for_block_io(bpftrace, tmp_path, truth):
     (row,) = run.rows("time", state="disk")
     release = release_of(bpftrace)
     truth(RECIPE, "disk ms", what, release, ms(row["total"]), ms(sum(measured)), "the load", because=OWN)
-    # Since Linux 6.12 a sleep may begin in another task's context (__block_task of a delayed dequeue), where
-    # delayacct_blkio_start() takes the time for that one: what is longer than the run says nothing of ours.
+    # Linux 6.18 was seen to count 36 s and 12,730 s of one thread in a run of some seconds: what is longer than
+    # the run is a fault of its count. (Perhaps of a sleep that begins in another task's context, __block_task.)
     counts = delay <= run.capture["window"]["duration_seconds"] * 1e9
     if counts:
         truth(

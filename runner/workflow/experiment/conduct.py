@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from platform import release
 from typing import TYPE_CHECKING
 
-from runner import __version__
 from runner.compare.comparing import why_undecidable
 from runner.compare.loading import read_side
 from runner.errors import (
@@ -21,7 +17,8 @@ from runner.errors import (
     Terminated,
     ValueRefused,
 )
-from runner.host.kernel import boot_id
+from runner.workflow.clock import now
+from runner.workflow.experiment.begun import begun
 from runner.workflow.experiment.folder import ExperimentFolder
 from runner.workflow.experiment.following import next_command
 from runner.workflow.experiment.journal import read_journal
@@ -37,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.interrupts import Interrupts
-    from runner.workflow.experiment.document import ExperimentResult, HostState, SettingResult
+    from runner.workflow.experiment.document import ExperimentResult, HostState
     from runner.workflow.experiment.prepare import Prepared
     from runner.workflow.experiment.schedule import Run
 
@@ -115,7 +112,7 @@ class _Conduct:
         self._conditions = conditions
         self._switch = switch
         self._began = time.monotonic()
-        self._result = _begun(prepared, folder, switch)
+        self._result = begun(prepared, folder, switch)
 
     def run(self) -> ExperimentResult:
         """Return what became of it."""
@@ -138,7 +135,7 @@ class _Conduct:
             raise
         self._put_back()
         result["next"] = next_command(result, self._conditions.typed)
-        result["ended"] = _now()
+        result["ended"] = now()
         result["seconds"] = round(time.monotonic() - self._began, 1)
         try:
             self._folder.save(result)
@@ -208,7 +205,7 @@ class _Conduct:
     def _record(self, run: Run | None, warm_up: int) -> float:
         recipes = [measure.recipe for measure, _ in self._prepared.measures]
         paths = [self._folder.capture_path(run, recipe, warm_up) for recipe in recipes]
-        started = _now()
+        started = now()
         measures = [measure for measure, _ in self._prepared.measures]
         try:
             seconds = record(measures, self._prepared.load, paths, self._conditions.signals)
@@ -294,63 +291,5 @@ class _Conduct:
             shown["became"] = self._switch.became.get(shown["name"])
 
 
-def _begun(prepared: Prepared, folder: ExperimentFolder, switch: Switch) -> ExperimentResult:
-    change = prepared.change
-    settings: list[SettingResult] = [
-        {
-            "name": entry.setting.name,
-            "before": entry.before,
-            "after": None,
-            "change": entry.setting.change_by_hand,
-            "revert": entry.setting.revert_by_hand(entry.before),
-            "became": None,
-        }
-        for entry in switch.entries
-    ]
-    return {
-        "schema": "ebpf-recipe/experiment/v1",
-        "id": prepared.id,
-        "title": prepared.title,
-        "program": __version__,
-        "host": {"hostname": socket.gethostname(), "kernel": release(), "boot_id": boot_id()},
-        "directory": str(folder.path),
-        "case": prepared.case[0] if prepared.case else None,
-        "hypothesis": prepared.case[1] if prepared.case else None,
-        "started": _now(),
-        "ended": None,
-        "seconds": None,
-        "change": {
-            "title": change.title,
-            "remedy": change.remedy,
-            "parameters": dict(change.parameters),
-            "netns": change.netns,
-            "settings": settings,
-            "counters": {},
-        },
-        "design": {
-            "order": order_in_words(prepared.runs),
-            "runs": len(prepared.runs),
-            "warm_up": prepared.warm_up,
-            "seconds_predicted": None,
-            "load": list(prepared.load.argv),
-            "duration": prepared.load.duration,
-            "prepare": list(prepared.load.prepare),
-            "settle_seconds": prepared.settle_seconds,
-        },
-        "runs": [],
-        "comparisons": [],
-        "verdict": None,
-        "reason": "",
-        "ending": "running",
-        "state": "as-before",
-        "exit_code": None,
-        "next": None,
-    }
-
-
 def _in_words(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} minutes"
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from runner.capture.encode import new_id
 from runner.errors import ExitCode, ValueRefused
+from runner.workflow.clock import now
 from runner.workflow.runbook.model import walk
 from runner.workflow.runbook.prepare import earlier_steps_needed
 from runner.workflow.runbook.scene import Scene
 from runner.workflow.runbook.stepping import InterruptedBySignal, Stepping, Stopped
-from runner.workflow.runbook.work_directory import now
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from runner.errors import EbpfRecipeError, ExitCode, Interrupted, Terminated
 from runner.interrupts import LONGEST_WAIT_SECONDS
+from runner.workflow.clock import now
 from runner.workflow.runbook.check_recipe import said
 from runner.workflow.runbook.model import (
     AskStep,
@@ -28,7 +29,6 @@ from runner.workflow.runbook.perform_run import perform_run
 from runner.workflow.runbook.perform_shell import perform_shell
 from runner.workflow.runbook.result import Result
 from runner.workflow.runbook.template import Expression
-from runner.workflow.runbook.work_directory import now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

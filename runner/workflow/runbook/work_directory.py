@@ -6,13 +6,13 @@ import contextlib
 import fcntl
 import os
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
 import orjson
 
 from runner.errors import NotWritten, ValueRefused
+from runner.workflow.clock import now
 from runner.workflow.runbook.encode import encode_run, read_run
 
 if TYPE_CHECKING:
@@ -21,11 +21,6 @@ if TYPE_CHECKING:
 DOCUMENT = "runbook.json"
 LINES = "transcript.jsonl"
 TEXT = "transcript.txt"
-
-
-def now() -> str:
-    """Return the time in UTC, to the millisecond."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class WorkDirectory:
