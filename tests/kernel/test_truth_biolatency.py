@@ -227,7 +227,7 @@ def test_requests_at_one_place_are_counted_and_told(bpftrace, tmp_path, truth):
         )  # fmt: skip
         run = measured(bpftrace, command, "--device", one.name)
         theirs = counters(one.name).since(before).reads
-        slowest = job_of(tmp_path / "fio").said["read"]["clat_ns"]["max"] / 1000
+        slowest = job_of(tmp_path / "fio").said["read"]["lat_ns"]["max"] / 1000
     ours, ambiguous = run.total("requests", "count"), run.total("ambiguous")
     truth(
         "biolatency", "reads and ambiguous ones", "reads of one block, 32 under way", release_of(bpftrace),
