@@ -138,7 +138,8 @@ def test_time_in_the_queue_and_in_the_device_are_together_what_the_kernel_counts
     )  # fmt: skip
     assert run.agrees(requests, done.reads)
     assert run.total("waits", "count", operation="read") <= requests
-    assert waited > 0.2 * took, "the load did not queue"
+    # How much of it waits is the host's affair (18 % to more than half); it must outweigh what the sum may be wrong by.
+    assert waited > 0.1 * took, "the load did not queue"
     share = (run.missed + 1) / done.reads
     assert abs(waited + took - done.read_ms) <= (0.03 + share) * done.read_ms
     (queued,) = run.rows("queued", operation="read")
