@@ -119,34 +119,38 @@ def test_latency_is_what_fio_and_another_tool_measure(bpftrace, tmp_path, truth)
 
 
 def test_time_in_the_queue_and_in_the_device_are_together_what_the_kernel_counts(bpftrace, tmp_path, truth):
-    """A scheduler, and twice as many requests as the device takes: one half waits."""
+    """A scheduler, and twice as many requests as the device takes: one half waits.
+
+    The device is slow: one that keeps up with who asks has no queue, however many may stand in it.
+    """
+    if not THROTTLE.exists():
+        pytest.skip("no cgroup v1 with blkio here")
     release = release_of(bpftrace)
-    load = "2,000 reads of 128 KiB, 256 under way on a device that takes 128, mq-deadline"
-    with disk(tmp_path, 512 * MIB) as one:
+    load = "2,000 reads, 256 under way on a device that takes 128 and does 2,000 a second, mq-deadline"
+    with slow_disk(tmp_path, 2000) as one:
         one.setting("scheduler", "mq-deadline")
         one.setting("nr_requests", "256")
         before = counters(one.name)
-        command = fio(one.path, tmp_path / "fio", rw="randread", bs="128k", iodepth=256, number_ios=2000)
-        run = measured(bpftrace, command, "--device", one.name, "--above", "5ms")
+        command = fio(one.path, tmp_path / "fio", rw="randread", bs="4k", iodepth=256, number_ios=2000)
+        run = measured(bpftrace, command, "--device", one.name, "--above", "50ms")
         done = counters(one.name).since(before)
     requests = run.total("requests", "count", operation="read")
     waited, took = (run.total(table, "total", operation="read") / 1e6 for table in ("waits", "requests"))
     truth("biolatency", "reads", load, release, requests, done.reads, STAT)
     truth(
-        "biolatency", "ms in queue and device", load, release, round(waited + took, 1), done.read_ms, STAT,
+        "biolatency", "ms in queue and device", load, release, round(waited + took), done.read_ms, STAT,
         because="the kernel's time begins a little earlier, where the request is made",
     )  # fmt: skip
     assert run.agrees(requests, done.reads)
     assert run.total("waits", "count", operation="read") <= requests
-    # How much of it waits is the host's affair (18 % to more than half); it must outweigh what the sum may be wrong by.
-    assert waited > 0.1 * took, "the load did not queue"
+    assert waited > 0.5 * took, "the load did not queue"
     share = (run.missed + 1) / done.reads
     assert abs(waited + took - done.read_ms) <= (0.03 + share) * done.read_ms
     (queued,) = run.rows("queued", operation="read")
     assert abs(queued["count"] - run.total("waits", "count", operation="read")) <= run.missed + run.hidden
     (latency,) = run.rows("latency", operation="read")
-    certain = sum(count for low, _, count in buckets_of(latency) if low >= 5000)
-    most = sum(count for _, high, count in buckets_of(latency) if high >= 5000)
+    certain = sum(count for low, _, count in buckets_of(latency) if low >= 50_000)
+    most = sum(count for _, high, count in buckets_of(latency) if high >= 50_000)
     assert certain - run.missed - run.hidden <= run.total("slow") <= most + run.missed
 
 
