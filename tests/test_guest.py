@@ -14,7 +14,8 @@ from tests.laboratory.truth import Comparison, as_json, from_json
 def test_where_there_can_be_no_guest(monkeypatch, capsys, forced, code):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setenv(FORCE, forced)
-    monkeypatch.setattr(guest, "run_in_guest", lambda *_: pytest.fail("it was booted"))
+    monkeypatch.setattr(guest.sys, "argv", ["guest"])
+    monkeypatch.setattr(guest, "run_in_guest", lambda *_, **__: pytest.fail("it was booted"))
     assert guest.main() == code
     assert "no guest with kprobes here: not root" in capsys.readouterr().err
 
@@ -25,7 +26,7 @@ def test_where_there_can_be_no_guest(monkeypatch, capsys, forced, code):
 def test_the_exit_code_is_that_of_the_tests(monkeypatch, capsys, tmp_path, answer, code):
     comparison = Comparison("r", "what", "load", "0.17.0", 5, 5, "another")
 
-    def run(command, folder):
+    def run(command, folder, **_):
         assert command[1:3] == ["-m", "pytest"]
         assert os.environ[FORCE] == "1"
         if isinstance(answer, Exception):
@@ -38,7 +39,7 @@ def test_the_exit_code_is_that_of_the_tests(monkeypatch, capsys, tmp_path, answe
     monkeypatch.setenv(FORCE, "1")
     monkeypatch.setattr(guest.sys, "argv", ["guest"])
     monkeypatch.setattr(guest.signal, "signal", lambda *_: None)
-    monkeypatch.setattr(guest, "missing", lambda: None)
+    monkeypatch.setattr(guest, "missing", lambda _kernel: None)
     monkeypatch.setattr(guest, "run_in_guest", run)
     assert guest.main() == code
     if isinstance(answer, Exception):
