@@ -1,30 +1,18 @@
 """function-latency and function-calls for functions of the kernel, which only kprobes see."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.kernel.recipes import bucket_at, buckets_of, run_recipe
 from tests.laboratory.called import build, called, command
+from tests.laboratory.kernel_functions import system_call
 from tests.laboratory.releases import release_of
 
 pytestmark = pytest.mark.guest
-
-PREFIXES = ("__x64", "__ia32", "__do", "__arm64")
 
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
     return build(tmp_path_factory.mktemp("called"))
-
-
-def system_call(name):
-    """Return the kernel's function of a system call, by the name that it can be traced by.
-
-    One without arguments has a name for each interface, and the list of functions has one of them.
-    """
-    listed = Path("/sys/kernel/tracing/available_filter_functions").read_text().split("\n")
-    return next(each for each in (f"{prefix}_sys_{name}" for prefix in PREFIXES) if each in listed)
 
 
 def test_times_of_a_kernel_function_have_its_sleep_in_them(program, tmp_path, truth):

@@ -1,12 +1,10 @@
 """A recipe in a variant that this kernel would not choose: rendered for a host that lacks some of its probes."""
 
 import json
-import subprocess
-import time
 
 from tests.command import ebpf_recipe
 from tests.kernel.recipes import Run
-from tests.laboratory.children import child, end_bpftrace
+from tests.laboratory.rendered import trace_beside
 
 LIMIT_SECONDS = 120
 
@@ -30,17 +28,5 @@ def run_without(kinds, recipe, *arguments, bpftrace, command, folder):
     }
     facts.write_text(json.dumps(document))
     program.write_text(call("render", recipe, *arguments, "--host", str(facts)))
-    with (
-        output.open("wb") as stdout,
-        child([bpftrace, "-f", "json", str(program)], stdout=stdout, stderr=subprocess.DEVNULL) as tracer,
-    ):
-        limit = time.monotonic() + LIMIT_SECONDS
-        while b"ebpf-recipe/began" not in output.read_bytes():
-            assert tracer.poll() is None, "bpftrace ended"
-            assert time.monotonic() < limit, "bpftrace did not begin"
-            time.sleep(0.2)
-        # It tells of its beginning when the probes are being attached: the last may come a little later.
-        time.sleep(3)
-        subprocess.run(command, check=True, capture_output=True, timeout=LIMIT_SECONDS)
-        end_bpftrace(tracer, LIMIT_SECONDS)
+    trace_beside(bpftrace, program, output, command, LIMIT_SECONDS)
     return Run(json.loads(call("decode", str(output), "-f", "json")))

@@ -12,9 +12,7 @@ from typing import Any
 
 from tests.command import LIMIT_SECONDS, Started
 from tests.laboratory.hidden import most_hidden, slices_of_process_1
-
-MISSING = ("missed-events", "ends-missed", "first-counts-lost")
-"""Problems that say how many events are missing."""
+from tests.laboratory.missed import MISSING, missed
 
 
 class Run:
@@ -30,9 +28,8 @@ class Run:
         self.hidden = most_hidden(capture["program"]["text"], slices)
         self._said = said
         self.tables = {table["name"]: table["rows"] for table in capture["tables"]}
-        problems = {problem["code"]: problem for problem in capture["quality"]["problems"]}
-        self.missed = sum(problems[code]["count"] for code in MISSING if code in problems)
-        self.problems = set(problems)
+        self.missed = missed(capture)
+        self.problems = {problem["code"] for problem in capture["quality"]["problems"]}
 
     def __repr__(self) -> str:
         """Show what the capture says against itself: a failed comparison prints it."""

@@ -79,13 +79,19 @@ class Disk:
 
 @contextlib.contextmanager
 def disk(
-    folder: Path, size: int = 64 * MIB, *, on: str | None = None, partitions: tuple[tuple[int, int], ...] = ()
+    folder: Path,
+    size: int = 64 * MIB,
+    *,
+    on: str | None = None,
+    partitions: tuple[tuple[int, int], ...] = (),
+    direct: bool = True,
 ) -> Iterator[Disk]:
     """Attach a loop device of its own number to a new file, with direct I/O.
 
     :param folder: Where the file is made.
     :param on: A device that takes the place of the file.
     :param partitions: First sector and number of sectors of each.
+    :param direct: Not where the file system below cannot: tmpfs before Linux 6.6.
     """
     number = add_device()
     one = Disk(f"loop{number}", folder / f"disk-{number}")
@@ -95,7 +101,7 @@ def disk(
             with one.file.open("wb") as file:
                 # Not holes: those are read without the disk below.
                 os.posix_fallocate(file.fileno(), 0, size)
-        _run("losetup", "--direct-io=on", *scan, one.path, on or str(one.file))
+        _run("losetup", f"--direct-io={'on' if direct else 'off'}", *scan, one.path, on or str(one.file))
         try:
             for place, (first, sectors) in enumerate(partitions, 1):
                 # Not written into a table: kernels without CONFIG_MSDOS_PARTITION read none.

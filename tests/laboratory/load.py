@@ -89,9 +89,9 @@ def _opens(times: str, folder: str) -> dict[str, int]:
     for name in ("here", "not here"):
         path = f"{folder}/{name}".encode()
         for _ in range(int(times)):
-            for way in _WAYS_TO_OPEN:
+            for way in WAYS_TO_OPEN:
                 # To create it would make it be there.
-                if name == "not here" and way is _creat:
+                if name == "not here" and way is creat:
                     continue
                 descriptor = way(path)
                 done["failed" if descriptor < 0 else "succeeded"] += 1
@@ -118,11 +118,11 @@ def _open(path: bytes) -> int:
     return int(_LIBC.syscall(_X86_OPEN, path, os.O_RDONLY))
 
 
-def _creat(path: bytes) -> int:
+def creat(path: bytes) -> int:
     return int(_LIBC.syscall(_X86_CREAT, path, 0o600))
 
 
-_WAYS_TO_OPEN = [_openat, _openat2, *([_open, _creat] if platform.machine() == "x86_64" else [])]
+WAYS_TO_OPEN = [_openat, _openat2, *([_open, creat] if platform.machine() == "x86_64" else [])]
 
 
 def _calls(times: str) -> int:

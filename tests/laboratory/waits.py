@@ -11,7 +11,7 @@ import socket
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.laboratory import load
 
@@ -142,12 +142,22 @@ def _asked() -> int:
     return time.time_ns()
 
 
+WORK: dict[str, Callable[..., Any]] = {
+    "locks": _locks,
+    "answers": _answers,
+    "pipes": _pipes,
+    "direct": _direct,
+    "syncs": _syncs,
+    "writes": _writes,
+    "lives": _lives,
+    "renames": _renames,
+    "asked": _asked,
+}
+
+
 def main() -> None:
     """Serve."""
-    load.WORK.update(
-        locks=_locks, answers=_answers, pipes=_pipes, direct=_direct, syncs=_syncs, writes=_writes, lives=_lives,
-        renames=_renames, asked=_asked,
-    )  # fmt: skip
+    load.WORK.update(WORK)
     load.serve(*sys.argv[1:])
 
 
