@@ -52,7 +52,7 @@ def run_limited(argv: Sequence[str], seconds: float) -> Done:
         except subprocess.TimeoutExpired:
             pass
         finally:
-            left = _end(process)
+            left = end_session(process)
         return Done(code, _text(out), _text(err), left)
 
 
@@ -61,7 +61,7 @@ def _text(file: IO[bytes]) -> str:
     return file.read().decode(errors="replace")
 
 
-def _end(process: subprocess.Popen[bytes]) -> tuple[int, ...]:
+def end_session(process: subprocess.Popen[bytes]) -> tuple[int, ...]:
     """End a session that has no more time; return the processes of it that are there all the same."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         deadline = time.monotonic() + _GRACE_SECONDS

@@ -57,7 +57,10 @@ def observe(key: Key, bpftrace: str, limit_seconds: float) -> Cell:
     """
     at, begun = datetime.now(UTC), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="ebpf-recipe-matrix-") as folder:
-        seen = _see(key, bpftrace, limit_seconds, Path(folder))
+        try:
+            seen = _see(key, bpftrace, limit_seconds, Path(folder))
+        except Exception as error:  # noqa: BLE001  # one cell that nobody foresaw is no reason to see no other
+            seen = _Seen("failed", _line(f"{type(error).__name__}: {error}"))
     return Cell(
         key,
         digest_of(key.recipe),

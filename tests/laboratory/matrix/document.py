@@ -1,0 +1,185 @@
+"""The page docs/compatibility.md: what was seen, and of what was planned and not seen, why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tests.laboratory.matrix.cell import Key
+from tests.laboratory.matrix.places import HOST, PLANNED, Column
+from tests.laboratory.matrix.store import is_stale
+from tests.laboratory.matrix.variants import variants_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tests.laboratory.matrix.cell import Cell
+    from tests.laboratory.matrix.store import Store
+
+_SHORT = 34
+"""Characters of a reason that a cell has room for; longer ones stand below the table."""
+
+_STALE = " †"
+
+NOT_RUN = "nobody has run it"
+"""Why a planned cell was not seen, where nothing else is known."""
+
+_HEAD = """# Which recipe works where
+
+`{command}` wrote this, last on {at} in {minutes}, in which it saw {seen} of the {all} cells; the others had been seen
+before with the same text of their recipe. All of them together took {together}.
+
+Each cell is a run of the recipe around a load that does a known thing a known number of times
+(`tests/laboratory/known_loads`). `works` means that the recipe counted it: as often as the load did it, but for those
+events that the capture itself says it missed; behind it stand the variants of the recipe that did, where it has several.
+Where it does not work stands why. A cell that nobody has seen says so.
+
+"""
+_KERNELS = {
+    HOST: "the machine's own",
+    "6.1": "a guest, emulated, with the kernel of Debian 12",
+    "6.12": "a guest, emulated, with the kernel of Debian 13",
+    "7.2": "a guest, emulated, with the kernel of Debian sid",
+}
+_COUNTED = """
+## What was counted
+
+Of each load, what the recipe counted and what the load did at least (system calls, requests, samples, bytes: the recipe's
+own unit), by variant; of a recipe of functions, by the kind of probe that it was asked for. A variant that the runner
+would not choose on a kernel, because it has a better one, is rendered for a host without that and run by bpftrace alone.
+
+"""
+
+
+@dataclass(slots=True)
+class _Notes:
+    """Texts that are too long for a cell, numbered as they come."""
+
+    numbers: dict[str, int] = field(default_factory=dict)
+
+    def shown(self, text: str, word: str) -> str:
+        """Return a text, or a word and where the text stands."""
+        clean = text.replace("|", "\\|")
+        if len(clean) <= _SHORT:
+            return clean
+        return f"{word} [{self.numbers.setdefault(clean, len(self.numbers) + 1)}]"
+
+    def lines(self) -> list[str]:
+        """Return them as they stand below the table."""
+        return [f"{number}. {text}" for text, number in self.numbers.items()]
+
+
+def page(store: Store, recipes: Sequence[str]) -> str:
+    """Return the page.
+
+    :param recipes: The rows.
+    """
+    columns = _columns(store)
+    notes = _Notes()
+    heads = [f"{_kernel_name(store, column)}, bpftrace {column.bpftrace}" for column in columns]
+    short = _table(
+        ["recipe", *heads],
+        (
+            [f"`{recipe}`", *(_summary(store, column, recipe, notes) for column in columns)]
+            for recipe in recipes
+        ),
+    )
+    long = _table(
+        ["recipe", "variant", *heads],
+        (
+            [f"`{recipe}`", variant, *(_count(store, column, recipe, variant, notes) for column in columns)]
+            for recipe in recipes
+            for variant in variants_of(recipe)
+        ),
+    )
+    stale = any(is_stale(cell) for cell in store.cells.values())
+    below = ["", "† seen with an earlier text of the recipe"] if stale else []
+    noted = ["", *notes.lines()] if notes.numbers else []
+    lines = [*_kernels(store, columns), *short, *below, *noted, *_COUNTED.splitlines(), *long]
+    return _head(store, recipes, columns) + "\n".join(lines) + "\n"
+
+
+def _columns(store: Store) -> list[Column]:
+    """Return what was planned, and what was seen or tried besides."""
+    more = {Column(key.kernel, key.bpftrace) for key in store.cells} | store.missing.keys()
+    return [*PLANNED, *sorted(more - set(PLANNED))]
+
+
+def _kernel_name(store: Store, column: Column) -> str:
+    if column.kernel != HOST:
+        return f"Linux {column.kernel}"
+    release = next((cell.kernel_release for key, cell in store.cells.items() if key.kernel == HOST), "")
+    return f"Linux {'.'.join(release.split('.')[:2])} (host)" if release else "the host"
+
+
+def _kernels(store: Store, columns: Sequence[Column]) -> list[str]:
+    """Say which kernel each column's is."""
+    lines = []
+    for kernel in dict.fromkeys(column.kernel for column in columns):
+        releases = {cell.kernel_release for key, cell in store.cells.items() if key.kernel == kernel} - {""}
+        what = _KERNELS.get(kernel, "a guest, emulated")
+        lines.append(f"- {kernel}: {', '.join(sorted(releases)) or 'not seen'}; {what}")
+    return [*lines, ""]
+
+
+def _head(store: Store, recipes: Sequence[str], columns: Sequence[Column]) -> str:
+    cells = len(columns) * sum(len(variants_of(recipe)) for recipe in recipes)
+    together = sum(cell.seconds for cell in store.cells.values())
+    last = store.last
+    return _HEAD.format(
+        command=last.command if last else "make matrix",
+        at=last.at if last else "no day",
+        minutes=_minutes(last.seconds if last else 0),
+        seen=last.seen if last else 0,
+        all=cells,
+        together=_minutes(together),
+    )
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)]
+
+
+def _cell(store: Store, column: Column, recipe: str, variant: str) -> Cell | None:
+    return store.cells.get(Key(column.kernel, column.bpftrace, recipe, variant))
+
+
+def _why_not(store: Store, column: Column, cell: Cell | None) -> tuple[str, str]:
+    """Return why a cell does not work, and the word for it where that is too long."""
+    if cell is None or cell.outcome == "not-seen":
+        reason = cell.reason if cell is not None else store.missing.get(column, NOT_RUN)
+        return f"not seen: {reason}", "not seen"
+    if cell.outcome == "failed":
+        return f"failed: {cell.reason}", "failed"
+    return cell.reason or "refused", "refused"
+
+
+def _summary(store: Store, column: Column, recipe: str, notes: _Notes) -> str:
+    """Return a recipe's cell: works, and why not besides or instead."""
+    variants = variants_of(recipe)
+    cells = {variant: _cell(store, column, recipe, variant) for variant in variants}
+    working = [variant for variant, cell in cells.items() if cell is not None and cell.outcome == "works"]
+    marked = _STALE if any(cell is not None and is_stale(cell) for cell in cells.values()) else ""
+    # That a kernel cannot run a variant is nothing against one that works.
+    others: dict[tuple[str, str], list[str]] = {}
+    for variant, cell in cells.items():
+        if variant not in working and not (working and cell is not None and cell.outcome == "refused"):
+            others.setdefault(_why_not(store, column, cell), []).append(variant)
+    parts = [f"works ({', '.join(working)})" if len(variants) > 1 else "works"] if working else []
+    for (text, word), names in others.items():
+        own = f"{', '.join(names)}: " if working or len(others) > 1 else ""
+        parts.append(own + notes.shown(text, word))
+    return "; ".join(parts) + marked
+
+
+def _count(store: Store, column: Column, recipe: str, variant: str, notes: _Notes) -> str:
+    cell = _cell(store, column, recipe, variant)
+    marked = _STALE if cell is not None and is_stale(cell) else ""
+    if cell is None or cell.outcome != "works":
+        return notes.shown(*_why_not(store, column, cell)) + marked
+    against = f" ({notes.shown(cell.reason, 'degraded')})" if cell.reason else ""
+    return f"{cell.seen:,} of {cell.expected:,}{against}{marked}"
