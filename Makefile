@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 LAB := tests/laboratory
 
 .PHONY: help demo test test-unit test-kernel test-guest system reliability bench lint format clean recordings corpus \
-	fuzz truth truth-compare investigations experiments
+	fuzz truth truth-compare investigations experiments matrix
 
 help:
 	@echo "make demo       a laboratory with packet loss, and the recipe that finds whose packets are lost"
@@ -104,6 +104,17 @@ truth: $(VENV)/ready $(VENV)/guest
 	@EBPF_RECIPE_KERNEL_TESTS=1 EBPF_RECIPE_TRUTH=build/truth-of-guest.json $(BIN)/python -m tests.laboratory.guest
 	@EBPF_RECIPE_KERNEL_TESTS=1 EBPF_RECIPE_TRUTH=docs/truth.md EBPF_RECIPE_TRUTH_OF_GUEST=build/truth-of-guest.json \
 		$(LAB)/with-tracefs $(BIN)/python -m pytest tests/kernel -k truth
+
+# docs/compatibility.md: every recipe with each bpftrace, here and in guests, as far as that was not seen with the same
+# text of the recipe. PLACES=host,6.1+0.27.1 and RECIPES="a b" for a part, FRESH=1 for all of it anew; 2 h.
+PLACES ?= host,6.1,6.12,7.2
+matrix: $(VENV)/ready $(VENV)/guest
+	@$(LAB)/install-system test guest
+	@$(LAB)/fetch-bpftrace >/dev/null || true
+	@for kernel in 6.1 6.12 7.2; do \
+		case ,$(PLACES) in *,$$kernel*) $(LAB)/fetch-kernel $$kernel >/dev/null || true ;; esac; \
+	done
+	@$(LAB)/with-tracefs $(BIN)/python -m tests.laboratory.matrix --places $(PLACES) $(if $(FRESH),--fresh) $(RECIPES)
 
 # docs/compare.md: what comparisons say of simulated runs, where nothing changed and where something did.
 truth-compare: $(VENV)/ready

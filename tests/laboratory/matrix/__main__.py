@@ -120,7 +120,8 @@ class Matrix:
 
     def _take(self, kernel: str, before: Mapping[Key, Cell]) -> None:
         after = records.read(self._file(kernel)).cells
-        self._seen |= {key for key, cell in after.items() if before.get(key) != cell}
+        was_seen = {key for key, cell in after.items() if cell.outcome != "not-seen"}
+        self._seen |= {key for key in was_seen if before.get(key) != after[key]}
         self._store.take(after)
 
     def _write(self) -> None:

@@ -65,13 +65,13 @@ def end_session(process: subprocess.Popen[bytes]) -> tuple[int, ...]:
     """End a session that has no more time; return the processes of it that are there all the same."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         deadline = time.monotonic() + _GRACE_SECONDS
-        for pid in _session(process.pid):
+        for pid in session_of(process.pid):
             _signal(pid, number)
-        while _session(process.pid) and time.monotonic() < deadline:
+        while session_of(process.pid) and time.monotonic() < deadline:
             time.sleep(0.05)
             process.poll()
     process.poll()
-    return _session(process.pid)
+    return session_of(process.pid)
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
@@ -79,7 +79,7 @@ def _signal(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
 
 
-def _session(leader: int) -> tuple[int, ...]:
+def session_of(leader: int) -> tuple[int, ...]:
     """Return the processes of a session that have not ended."""
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):

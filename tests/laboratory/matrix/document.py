@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tests.laboratory.matrix.cell import Key
 from tests.laboratory.matrix.places import HOST, PLANNED, Column
-from tests.laboratory.matrix.store import is_stale
+from tests.laboratory.matrix.store import Last, is_stale
 from tests.laboratory.matrix.variants import variants_of
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.laboratory.matrix.cell import Cell
     from tests.laboratory.matrix.store import Store
 
-_SHORT = 34
+_SHORT = 48
 """Characters of a reason that a cell has room for; longer ones stand below the table."""
 
 _STALE = " †"
@@ -26,27 +26,21 @@ NOT_RUN = "nobody has run it"
 
 _HEAD = """# Which recipe works where
 
-`{command}` wrote this, last on {at} in {minutes}, in which it saw {seen} of the {all} cells; the others had been seen
-before with the same text of their recipe. All of them together took {together}.
+`{command}` wrote this, last on {at} in {took}. Of {all} cells it saw {seen} then, {kept} had been seen before, and {unseen}
+have not been seen. Those that were seen took {together} together.
 
 Each cell is a run of the recipe around a load that does a known thing a known number of times
-(`tests/laboratory/known_loads`). `works` means that the recipe counted it: as often as the load did it, but for those
-events that the capture itself says it missed; behind it stand the variants of the recipe that did, where it has several.
-Where it does not work stands why. A cell that nobody has seen says so.
+(`tests/laboratory/known_loads`). `works` means that the recipe counted it as often as the load did it, but for those
+events that the capture itself says it missed; behind it stand the variants that did, where a recipe has several: of
+function-calls and function-latency, the kinds of probes. Where nothing works stands why, and so where nobody has seen it.
 
 """
-_KERNELS = {
-    HOST: "the machine's own",
-    "6.1": "a guest, emulated, with the kernel of Debian 12",
-    "6.12": "a guest, emulated, with the kernel of Debian 13",
-    "7.2": "a guest, emulated, with the kernel of Debian sid",
-}
 _COUNTED = """
 ## What was counted
 
-Of each load, what the recipe counted and what the load did at least (system calls, requests, samples, bytes: the recipe's
-own unit), by variant; of a recipe of functions, by the kind of probe that it was asked for. A variant that the runner
-would not choose on a kernel, because it has a better one, is rendered for a host without that and run by bpftrace alone.
+What the recipe counted of each load, and what the load did at least, in the recipe's own unit (calls, requests, samples,
+bytes). A variant that the runner would not choose on a kernel, because that can run a better one, is rendered for a host
+without that one and run by bpftrace alone.
 
 """
 
@@ -65,8 +59,9 @@ class _Notes:
         return f"{word} [{self.numbers.setdefault(clean, len(self.numbers) + 1)}]"
 
     def lines(self) -> list[str]:
-        """Return them as they stand below the table."""
-        return [f"{number}. {text}" for text, number in self.numbers.items()]
+        """Return them as they stand below a table."""
+        lines = [f"{number}. {text}" for text, number in self.numbers.items()]
+        return ["", *lines] if lines else []
 
 
 def page(store: Store, recipes: Sequence[str]) -> str:
@@ -75,8 +70,8 @@ def page(store: Store, recipes: Sequence[str]) -> str:
     :param recipes: The rows.
     """
     columns = _columns(store)
-    notes = _Notes()
     heads = [f"{_kernel_name(store, column)}, bpftrace {column.bpftrace}" for column in columns]
+    notes, more = _Notes(), _Notes()
     short = _table(
         ["recipe", *heads],
         (
@@ -87,15 +82,15 @@ def page(store: Store, recipes: Sequence[str]) -> str:
     long = _table(
         ["recipe", "variant", *heads],
         (
-            [f"`{recipe}`", variant, *(_count(store, column, recipe, variant, notes) for column in columns)]
+            [f"`{recipe}`", variant, *(_count(store, column, recipe, variant, more) for column in columns)]
             for recipe in recipes
             for variant in variants_of(recipe)
         ),
     )
     stale = any(is_stale(cell) for cell in store.cells.values())
     below = ["", "† seen with an earlier text of the recipe"] if stale else []
-    noted = ["", *notes.lines()] if notes.numbers else []
-    lines = [*_kernels(store, columns), *short, *below, *noted, *_COUNTED.splitlines(), *long]
+    counted = [*_COUNTED.splitlines(), *long, *below, *more.lines()]
+    lines = [*_kernels(store, columns), *short, *below, *notes.lines(), *counted]
     return _head(store, recipes, columns) + "\n".join(lines) + "\n"
 
 
@@ -117,26 +112,28 @@ def _kernels(store: Store, columns: Sequence[Column]) -> list[str]:
     lines = []
     for kernel in dict.fromkeys(column.kernel for column in columns):
         releases = {cell.kernel_release for key, cell in store.cells.items() if key.kernel == kernel} - {""}
-        what = _KERNELS.get(kernel, "a guest, emulated")
+        what = "this machine's own" if kernel == HOST else "a guest, emulated, with Debian's kernel"
         lines.append(f"- {kernel}: {', '.join(sorted(releases)) or 'not seen'}; {what}")
     return [*lines, ""]
 
 
 def _head(store: Store, recipes: Sequence[str], columns: Sequence[Column]) -> str:
     cells = len(columns) * sum(len(variants_of(recipe)) for recipe in recipes)
-    together = sum(cell.seconds for cell in store.cells.values())
-    last = store.last
+    was_seen = [cell for cell in store.cells.values() if cell.outcome != "not-seen"]
+    last = store.last or Last("no day", "make matrix", 0, 0)
     return _HEAD.format(
-        command=last.command if last else "make matrix",
-        at=last.at if last else "no day",
-        minutes=_minutes(last.seconds if last else 0),
-        seen=last.seen if last else 0,
+        command=last.command,
+        at=last.at,
+        took=_duration(last.seconds),
+        seen=last.seen,
         all=cells,
-        together=_minutes(together),
+        kept=len(was_seen) - last.seen,
+        unseen=cells - len(was_seen),
+        together=_duration(sum(cell.seconds for cell in was_seen)),
     )
 
 
-def _minutes(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from runner.recipe.model import Recipe
 
 
+@functools.cache
 def variants_of(recipe: str) -> tuple[str, ...]:
     """Return the variants that have cells of their own: a recipe of functions has one for each kind of probe."""
     return KINDS.get(recipe) or tuple(variant.id for variant in find_recipe(recipe).recipe.variants)
