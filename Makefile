@@ -112,7 +112,7 @@ matrix: $(VENV)/ready $(VENV)/guest
 	@$(LAB)/install-system test guest
 	@$(LAB)/fetch-bpftrace >/dev/null || true
 	@for kernel in 6.1 6.12 7.2; do \
-		case ,$(PLACES) in *,$$kernel*) $(LAB)/fetch-kernel $$kernel >/dev/null || true ;; esac; \
+		case ,$(PLACES), in *,$$kernel,* | *,$$kernel+*) $(LAB)/fetch-kernel $$kernel >/dev/null || true ;; esac; \
 	done
 	@$(LAB)/with-tracefs $(BIN)/python -m tests.laboratory.matrix --places $(PLACES) $(if $(FRESH),--fresh) $(RECIPES)
 
