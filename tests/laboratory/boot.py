@@ -1,6 +1,6 @@
 """Boot one of Debian's kernels under emulation (virtme-ng and qemu) on this machine's own files, and run a command there.
 
-It can read those files and not change them; what it writes into folders that are named is seen here as it comes.
+It can read those files and not change them; what it writes into the folder that is named is seen here as it comes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from tests.laboratory.kernels import DEFAULT, fetched_kernel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 _ROOT = Path(__file__).parents[2]
 _CACHE = Path("/var/cache/ebpf-recipe")
@@ -42,7 +42,8 @@ _STANDSTILL = "softlockup_panic=1 watchdog_thresh=30"
 
 _SHARE = "-fsdev local,id=cached,path=/,security_model=none,readonly=on,multidevs=remap"
 _CACHED = """\
-modprobe 9p 2>/dev/null
+# The second for the disks of the laboratory.
+modprobe -a 9p loop 2>/dev/null
 mkdir /run/cached
 mount -t 9p -o ro,trans=virtio,version=9p2000.L,cache=loose,msize=512000 cached /run/cached || exit 1
 # Its own /tmp is empty, and the checkout may be there.
@@ -96,14 +97,12 @@ def booted(
     *,
     kernel: str = DEFAULT,
     seconds: int,
-    shared: Mapping[str, Path] | None = None,
 ) -> Iterator[Guest]:
     """Boot a guest that runs a command, what it prints on our stdout, and ends; end it where it still runs afterwards.
 
-    :param folder: A folder whose files the guest may change; empty.
+    :param folder: A folder whose files the guest may change; `run.sh` and `exit-code` in it are ours.
     :param kernel: Which of the fetched kernels; `missing` says whether it is here.
     :param seconds: After so long the command is ended inside.
-    :param shared: More folders that the guest may change, by the path that they have there.
     """
     image = fetched_kernel(kernel)
     assert image is not None
@@ -127,16 +126,21 @@ def booted(
         + f"echo $? > {shlex.quote(str(code))}\n"
     )
     script.chmod(0o755)
-    writable = [f"--rwdir={path}={there}" for path, there in {str(folder): folder, **(shared or {})}.items()]
     # Its own /var/cache is empty. /dev/kvm may open and the guest hang all the same, so it is emulated.
     argv = [
         str(VNG), "--run", str(image), "--disable-kvm", "--cpus", "2", "--memory", "2G", "--user", "root",
-        "--append", _STANDSTILL, *writable, "--rodir", str(_CACHE),
+        "--append", _STANDSTILL, "--rwdir", str(folder), "--rodir", str(_CACHE),
         f"--qemu-opts={_SHARE} -device virtio-9p-pci,fsdev=cached,mount_tag=cached", "--", str(script),
     ]  # fmt: skip
     # vng looks for its own parts by their names.
     environment = {**os.environ, "PATH": f"{VNG.parent}:{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
-    with subprocess.Popen(argv, env=environment, stdin=subprocess.DEVNULL, start_new_session=True) as guest:
+    with (
+        # qemu opens its output once more by its path, and would empty a file that we write.
+        subprocess.Popen(["cat"], stdin=subprocess.PIPE) as printed,
+        subprocess.Popen(
+            argv, env=environment, stdin=subprocess.DEVNULL, stdout=printed.stdin, start_new_session=True
+        ) as guest,
+    ):
         try:
             yield Guest(guest, code)
         finally:

@@ -1,16 +1,22 @@
-"""A place of the matrix that is a guest: booted for `place.py`, and booted again for the rest where it stood still."""
+"""A place of the matrix that is a guest: booted for `place.py`, and booted again for the rest where it stood still.
+
+Compiling a program takes one processor a minute there. So two guests of the same kernel share a place's recipes: in one,
+a load would be counted for its neighbour too.
+"""
 
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import tempfile
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.recipe.catalogue import recipe_ids
 from tests.laboratory.boot import BOOT_SECONDS, booted, missing
 from tests.laboratory.kernels import fetched_kernel
 from tests.laboratory.matrix import records
@@ -21,7 +27,9 @@ if TYPE_CHECKING:
     from tests.laboratory.boot import Guest
 
 BOOTS = 3
-"""How often a place is booted at most."""
+"""How often a guest is booted at most."""
+
+_AT_ONCE = min(2, os.cpu_count() or 1)
 
 _LIFE_SECONDS = 2 * 3600
 """After so long the command ends inside, should there be nobody left to end the guest."""
@@ -34,9 +42,9 @@ _WITH_TRACEFS = Path(__file__).parents[1] / "with-tracefs"
 def run_place(
     kernel: str, bpftraces: Sequence[str], out: Path, recipes: Sequence[str], limit: float
 ) -> str | None:
-    """See the cells of a guest; return why some were not seen, or None.
+    """See the cells of a place; return why some were not seen, or None.
 
-    What is seen is in `out` as it comes, and stays there whatever happens to the guest or to us. The cell in which a
+    What is seen is in `out` as it comes, and stays there whatever happens to a guest or to us. The cell in which a
     guest stood still, or fell, is marked there as failed, and the next boot goes on behind it.
 
     :param kernel: A release that was fetched, such as 6.12.
@@ -49,58 +57,96 @@ def run_place(
     reason = missing(kernel)
     if reason is not None:
         return reason
-    paths = [word for path in bpftraces for word in ("--bpftrace", path)]
-    words = ["--kernel-name", kernel, *paths, "--limit", f"{limit:g}"]
-    for boot in range(1, BOOTS + 1):
-        reason = _boot(kernel, words, recipes, out, limit + BOOT_SECONDS)
-        if reason is None:
-            return None
-        print(
-            f"boot {boot} of {BOOTS} of the guest with Linux {kernel}: {reason}", file=sys.stderr, flush=True
-        )
-    return f"{reason} ({BOOTS} boots)"
-
-
-def _boot(kernel: str, words: Sequence[str], recipes: Sequence[str], out: Path, silence: float) -> str | None:
-    """Boot it once for the cells that are not in `out`; return what went wrong, or None."""
-    with tempfile.TemporaryDirectory(prefix="ebpf-recipe-guest-") as name:
-        folder = Path(name)
-        inside = folder / "cells.jsonl"
-        if out.exists():
-            shutil.copyfile(out, inside)
-        lines = _Lines(inside, out, inside.stat().st_size if inside.exists() else 0)
-        module = [str(_WITH_TRACEFS), sys.executable, "-m", "tests.laboratory.matrix.place"]
-        command = [*module, *words, "--out", str(inside), "--", *recipes]
+    wanted = recipes or recipe_ids()
+    stop = threading.Event()
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        shares = [
+            _Share(kernel, bpftraces, wanted[first::_AT_ONCE], limit, out, stop) for first in range(_AT_ONCE)
+        ]
+        running = [pool.submit(share.run) for share in shares if share.recipes]
         try:
-            with booted(command, folder, kernel=kernel, seconds=_LIFE_SECONDS) as guest:
-                told, reason = _follow(guest, lines, silence)
+            reasons = [one.result() for one in running]
         finally:
-            # Whatever ended us or the guest.
+            # Where we are interrupted the guests are ended, and what they told is kept.
+            stop.set()
+    return "; ".join(dict.fromkeys(reason for reason in reasons if reason)) or None
+
+
+@dataclass(frozen=True)
+class _Share:
+    """A guest, booted as often as it needs, and the recipes that it runs.
+
+    :param stop: Set where nobody waits for it any more.
+    """
+
+    kernel: str
+    bpftraces: Sequence[str]
+    recipes: Sequence[str]
+    limit: float
+    out: Path
+    stop: threading.Event
+
+    def run(self) -> str | None:
+        """See its cells; return why some were not seen, or None."""
+        reason = None
+        with tempfile.TemporaryDirectory(prefix="ebpf-recipe-guest-") as name:
+            folder = Path(name)
+            lines = _Lines.begin(folder / "cells.jsonl", self.out)
+            for boot in range(1, BOOTS + 1):
+                reason = self._boot(folder, lines)
+                if reason is None or self.stop.is_set():
+                    break
+                print(f"Linux {self.kernel}, boot {boot} of {BOOTS}: {reason}", file=sys.stderr, flush=True)
+        return reason
+
+    def _boot(self, folder: Path, lines: _Lines) -> str | None:
+        """Boot it once for the cells that were not seen; return what went wrong, or None."""
+        module = [str(_WITH_TRACEFS), sys.executable, "-m", "tests.laboratory.matrix.place"]
+        paths = [word for path in self.bpftraces for word in ("--bpftrace", path)]
+        words = [
+            "--kernel-name",
+            self.kernel,
+            *paths,
+            "--out",
+            str(lines.inside),
+            "--limit",
+            f"{self.limit:g}",
+        ]
+        try:
+            with booted(
+                [*module, *words, "--", *self.recipes], folder, kernel=self.kernel, seconds=_LIFE_SECONDS
+            ) as guest:
+                told, reason = self._follow(guest, lines)
+        finally:
+            # Whatever ended the guest.
             lines.copy()
-    if reason is None:
-        return None
-    if not told:
-        return f"{reason}, and had told of nothing"
-    image = fetched_kernel(kernel)
-    records.mark_unfinished(out, f"{reason} here", image.name.removeprefix("vmlinuz-") if image else "")
-    return reason
+        if reason is None or self.stop.is_set():
+            return reason
+        if not told:
+            return f"{reason}, and had told of nothing"
+        image = fetched_kernel(self.kernel)
+        records.mark_unfinished(
+            lines.inside, f"{reason} here", image.name.removeprefix("vmlinuz-") if image else ""
+        )
+        lines.copy()
+        return reason
 
-
-def _follow(guest: Guest, lines: _Lines, silence: float) -> tuple[bool, str | None]:
-    """Take lines until the guest ends or stands still; return whether there were any, and what went wrong."""
-    told, heard = False, time.monotonic()
-    while guest.process.poll() is None:
-        time.sleep(_LOOK_SECONDS)
-        if lines.copy():
-            told, heard = True, time.monotonic()
-        elif time.monotonic() - heard > silence:
-            return told, "the guest stood still"
-    told = lines.copy() or told
-    try:
-        code = guest.exit_code()
-    except RuntimeError:
-        return told, "the guest fell"
-    return told, None if code == 0 else f"the run in the guest ended (exit {code})"
+    def _follow(self, guest: Guest, lines: _Lines) -> tuple[bool, str | None]:
+        """Take lines until the guest ends or stands still; return whether there were any, and what went wrong."""
+        told, heard = False, time.monotonic()
+        while guest.process.poll() is None:
+            if self.stop.wait(_LOOK_SECONDS):
+                return told, "interrupted"
+            if lines.copy():
+                told, heard = True, time.monotonic()
+            elif time.monotonic() - heard > self.limit + BOOT_SECONDS:
+                return told, "the guest stood still"
+        told = lines.copy() or told
+        try:
+            code = guest.exit_code()
+        except RuntimeError:
+            return told, "the guest fell"
+        return told, None if code == 0 else f"the run in the guest ended (exit {code})"
 
 
 @dataclass
@@ -114,19 +160,24 @@ class _Lines:
     out: Path
     taken: int
 
+    @classmethod
+    def begin(cls, inside: Path, out: Path) -> _Lines:
+        """Give the guest the lines that the place's file has."""
+        have = out.read_bytes() if out.exists() else b""
+        inside.write_bytes(have)
+        return cls(inside, out, len(have))
+
     def copy(self) -> bool:
         """Take the lines that are complete; return whether there were any."""
-        if not self.inside.exists():
-            return False
         with self.inside.open("rb") as file:
             file.seek(self.taken)
             new = file.read()
         new = new[: new.rfind(b"\n") + 1]
         if not new:
             return False
-        with self.out.open("ab") as file:
+        # In one piece: the other guest's lines come too.
+        with self.out.open("ab", buffering=0) as file:
             file.write(new)
-            file.flush()
             os.fsync(file.fileno())
         self.taken += len(new)
         return True
