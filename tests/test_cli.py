@@ -39,7 +39,7 @@ def test_the_list():
     assert "tcp-retrans" in ebpf_recipe("list").stdout
     rows = json.loads(ebpf_recipe("list", "--json", "--symptom", "timeouts", "--layer", "net").stdout)
     (row,) = [row for row in rows if row["id"] == "tcp-retrans"]
-    assert set(row) == {"id", "title", "layer", "stage", "symptoms", "status"}
+    assert set(row) == {"id", "title", "layer", "stage", "symptoms", "status", "overhead", "cost"}
     assert "tcp-retrans" not in ebpf_recipe("list", "--layer", "cpu").stdout
 
 

@@ -21,6 +21,9 @@ BOMB = "a: &a [1,1,1,1,1,1,1,1,1]\n" + "".join(
     for below, name in zip("abcdefgh", "bcdefghi", strict=True)
 )
 
+QUOTED = '"6.18"'
+COST = f"{{bpftrace: 0.27.1, kernel: {QUOTED}, event: seek, ns: 512}}"
+
 # Rule, file, what is replaced, by what, what stands at the place that is named (nothing: anywhere), what is said.
 CASES = [
     ("unreadable", RECIPE, "", "\0" * 300_000, "", "it is larger than 256 KiB"),
@@ -37,6 +40,11 @@ CASES = [
     ("yaml-expansion", RECIPE, "layer: app", f"layer:\n{'- ' * 100_000}", "- ", "nested more than 40 levels deep"),
     ("model", RECIPE, "layer: app", "layer: disk", "layer: disk", "layer: Input should be 'cpu'"),
     ("model", RECIPE, "table: seeks,", "table: nothing,", "primary:", "no output is called nothing"),
+    ("model", RECIPE, "A map update for each seek.}", f"A map update., measured: [{COST}, {COST}]}}", "overhead:", "measured: 0.27.1 on 6.18 stands twice"),
+    ("model", RECIPE, "A map update for each seek.}", f"A map update., measured: [{COST}, {COST.replace('27', '23').replace('seek', 'call')}]}}", "overhead:", "costs of different events"),
+    ("model", RECIPE, "A map update for each seek.}", f"A map update., measured: [{COST.replace('512', '0')}]}}", "ns: 0", "ns: Input should be greater than or equal to 1"),
+    ("model", RECIPE, "A map update for each seek.}", f"A map update., measured: [{COST.replace('ns: 512', 'ns: 512, slowdown: -0.7')}]}}", "slowdown:", "slowdown: Input should be greater than -0.5"),
+    ("model", RECIPE, "A map update for each seek.}", f"A map update., measured: [{COST.replace(QUOTED, '6.18')}]}}", "kernel:", "kernel: Input should be a valid string"),
     ("id-file-name", RECIPE, "id: seeks", "id: seekers", "id: seekers", "id is 'seekers', the file is called 'seeks'"),
     ("layer-folder", RECIPE, "layer: app", "layer: fs", "layer: fs", "the layer is fs, the folder is called app"),
     ("placeholder", RECIPE, "A seek that fails counts too.", "TODO", "TODO", "'TODO' stands where a text belongs"),

@@ -41,6 +41,13 @@ def test_every_recipe_satisfies_it(schema, recipe_id):
         {"parameters": [{"name": "x", "type": "harbour", "description": "d"}]},
         {"target": {"honours": {"uid": "x"}}},
         {"schema": 2},
+        {
+            "overhead": {
+                "level": "low",
+                "reason": "r",
+                "measured": [{"bpftrace": "0.27.1", "kernel": "6.18", "ns": 1}],
+            }
+        },
     ],
 )
 def test_it_refuses_what_the_model_refuses(schema, change):

@@ -120,7 +120,22 @@ def _lines(recipe: Recipe) -> Iterator[str]:
     for caveat in recipe.caveats:
         yield from wrapped(f"- {caveat}", "  ")
     yield "\nCost"
-    yield from wrapped(f"{recipe.overhead.level}: {recipe.overhead.reason}", "  ")
+    yield from _costs(recipe)
     yield "\nReferences"
     for reference in recipe.references:
         yield f"  {reference}"
+
+
+def _costs(recipe: Recipe) -> Iterator[str]:
+    from runner.capture.percent import in_percent
+    from runner.recipe.cost import newest_first
+
+    yield from wrapped(f"{recipe.overhead.level}: {recipe.overhead.reason}", "  ")
+    for each in newest_first(recipe.overhead.measured):
+        text = f"bpftrace {each.bpftrace} on kernel {each.kernel}: {each.ns:,} ns per {each.event}"
+        if each.slowdown is not None:
+            longer = in_percent(each.slowdown) if each.slowdown > 0 else "no"
+            text += f"; a load of such events alone took {longer} longer"
+        yield from wrapped(text, "  ")
+    if not recipe.overhead.measured:
+        yield from wrapped("not measured", "  ")

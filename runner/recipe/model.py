@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from runner.recipe.model_base import Id, MapName, Name, Probe, Strict, Text
+from runner.recipe.model_cost import OverheadNote
 from runner.recipe.model_event import Event, EventField
 from runner.recipe.model_evidence import Company, Evidence, Support
 from runner.recipe.model_given import Parameter, Target
@@ -101,13 +102,6 @@ class Related(Strict):
 
     id: Id
     type: Literal["details", "similar", "derived", "obsoletes"]
-
-
-class OverheadNote(Strict):
-    """What the recipe costs: a level, and why."""
-
-    level: Literal["low", "medium", "high"]
-    reason: Text
 
 
 class Recipe(Strict):

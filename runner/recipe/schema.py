@@ -6,7 +6,7 @@ import ast
 import inspect
 from typing import Any
 
-from runner.recipe import model, model_event, model_given, model_output
+from runner.recipe import model, model_cost, model_event, model_given, model_output
 
 SCHEMA_URI = "https://json-schema.org/draft/2020-12/schema"
 SCHEMA_ID = "ebpf-recipe/recipe/v1"
@@ -27,7 +27,7 @@ def recipe_schema() -> dict[str, Any]:
 def _descriptions() -> dict[str, dict[str, str]]:
     """Return what the model says below its fields, by class and field."""
     found: dict[str, dict[str, str]] = {}
-    modules = (model, model_event, model_given, model_output)
+    modules = (model, model_cost, model_event, model_given, model_output)
     for node in (node for module in modules for node in ast.parse(inspect.getsource(module)).body):
         if not isinstance(node, ast.ClassDef):
             continue

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runner.recipe.catalogue import find_recipe, recipe_paths
+from runner.recipe.cost import Cost, newest
 from runner.recipe.yaml_file import read_yaml
 
 if TYPE_CHECKING:
@@ -14,7 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """One line of the list."""
+    """One line of the list.
+
+    :param overhead: The level of what it costs.
+    :param cost: What was measured of that with the newest bpftrace; None where nothing was.
+    """
 
     id: str
     title: str
@@ -22,6 +27,8 @@ class Summary:
     stage: str
     symptoms: tuple[str, ...]
     status: str
+    overhead: str
+    cost: Cost | None
 
 
 def summaries() -> list[Summary]:
@@ -37,11 +44,32 @@ def _read(recipe_id: str, path: Path) -> Summary:
         document: Any = read_yaml(path).document
         texts = [document[name] for name in ("title", "layer", "stage", "status")]
         symptoms = document.get("symptoms", [])
-        if document["id"] != recipe_id or not all(isinstance(text, str) for text in [*texts, *symptoms]):
+        level = document["overhead"]["level"]
+        costs = [_cost(each) for each in document["overhead"].get("measured", [])]
+        if document["id"] != recipe_id or not all(
+            isinstance(text, str) for text in [*texts, level, *symptoms]
+        ):
             raise TypeError
-    except (LookupError, TypeError, AttributeError):
+        cost = newest(costs)
+    except (LookupError, TypeError, AttributeError, ValueError):
         # The model says what is wrong, and where.
         recipe = find_recipe(recipe_id).recipe
-        return Summary(recipe.id, recipe.title, recipe.layer, recipe.stage, recipe.symptoms, recipe.status)
+        note = recipe.overhead
+        return Summary(
+            recipe.id, recipe.title, recipe.layer, recipe.stage, recipe.symptoms, recipe.status, note.level,
+            newest(Cost(**each.model_dump()) for each in note.measured),
+        )  # fmt: skip
     title, layer, stage, status = texts
-    return Summary(recipe_id, title, layer, stage, tuple(symptoms), status)
+    return Summary(recipe_id, title, layer, stage, tuple(symptoms), status, level, cost)
+
+
+def _cost(written: Any) -> Cost:
+    """Return a measured cost as it stands in the file.
+
+    :raises TypeError: A member has another type than the model's.
+    """
+    cost = Cost(**{"slowdown": None, **written})
+    texts = all(isinstance(text, str) for text in (cost.bpftrace, cost.kernel, cost.event))
+    if not texts or not isinstance(cost.ns, int) or not isinstance(cost.slowdown, float | int | None):
+        raise TypeError
+    return cost
