@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.bpftrace.names import Names
-from runner.cgroup_facts import cgroup_facts, different_files
 from runner.errors import HostRefused, ValueRefused
 from runner.host import btf, kernel, probes, processes
 from runner.host.block_devices import block_devices
 from runner.host.facts import HostFacts
 from runner.host.probe_patterns import count_matches
-from runner.overhead import others_cpu_ratio
 from runner.recipe.cgroups import cgroups_asked_for
 from runner.recipe.function import Function
 from runner.recipe.parameters import Number, TaskName
@@ -32,10 +30,6 @@ if TYPE_CHECKING:
     from runner.recipe.model import Recipe
     from runner.recipe.parameters import Value
     from runner.recipe.render import Program
-
-
-_MOST_BUSY = 0.02
-"""The share of samples that may be lost, before they are taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +111,7 @@ def host_facts(
     guards = recipe.guards() if recipe is not None else ()
     enums = recipe.enums() if recipe is not None else ()
     asked = {guard.probe for guard in guards if guard.probe is not None} | probes_asked_for(values or {})
-    groups = cgroup_facts(
+    groups = _groups(
         values or {}, is_key=recipe is not None and recipe.split_by is not None, is_exact=is_exact
     )
     system = os.uname()
@@ -139,6 +133,15 @@ def host_facts(
     )
 
 
+def _groups(values: Mapping[str, tuple[Value, ...]], *, is_key: bool, is_exact: bool) -> CgroupFacts | None:
+    if not is_key and not cgroups_asked_for(values):
+        return None
+    # Who names none waits for no reader of containers and pods.
+    from runner.cgroup_facts import cgroup_facts  # noqa: PLC0415
+
+    return cgroup_facts(values, is_key=is_key, is_exact=is_exact)
+
+
 def _places(
     recipe: Recipe | None, values: Mapping[str, tuple[Value, ...]], groups: CgroupFacts | None
 ) -> dict[str, tuple[FunctionPlace, ...]]:
@@ -146,6 +149,7 @@ def _places(
     if recipe is None or not own:
         return {}
     # The reader of ELF files takes as long to load as all else: nobody else pays for it.
+    from runner.cgroup_facts import different_files  # noqa: PLC0415
     from runner.host.functions import Asked, find_function  # noqa: PLC0415
 
     returns = any(parameter.returns for parameter in recipe.parameters)
@@ -237,25 +241,6 @@ def check_harmless(plan: Plan) -> None:
                 f"passes a function whose return is watched ends the program (std::terminate)",
                 hint="function-calls watches no returns; --force measures it all the same",
             )
-
-
-def check_quiet(recipe: Recipe) -> None:
-    """Refuse to take samples by the clock while other BPF programs are busy: they would be dropped.
-
-    :raises HostRefused: They take more than a fiftieth of the host's processors.
-    """
-    if recipe.sampling is None:
-        return
-    try:
-        share = others_cpu_ratio() / kernel.cpus_online()
-    except OSError:
-        return  # not ours to measure; the number of samples will tell
-    if share > _MOST_BUSY:
-        raise HostRefused(
-            f"{recipe.id} takes samples, and about {share:.0%} of them would be dropped: other BPF programs "
-            f"are busy that much of the time",
-            hint="wait for the other run to end (bpftool prog show names the programs)",
-        )
 
 
 def absent_names(names: Iterable[Value]) -> list[str]:

@@ -15,25 +15,24 @@ from runner.bpftrace.messages import read_messages
 from runner.bpftrace.output import Pairs
 from runner.bpftrace.version import DEFAULT_MAP_KEYS
 from runner.capture.cutting import why_not_cut
-from runner.cgroup_facts import target_folders
-from runner.cgroup_names import CgroupNames
 from runner.errors import NotUnderstood
 from runner.events import EventReader
 from runner.host import processes
 from runner.host.block_devices import block_devices
-from runner.host.target_cgroups import Host
 from runner.outcome import Outcome, is_wanted_by, names_processes
 from runner.trace import LIMIT_SPARE_SECONDS, Job, Watcher, trace
 from runner.windows import WindowReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from runner.bpftrace.elevation import Elevation
     from runner.bpftrace.messages import Messages
     from runner.bpftrace.session import Listener, Taken
     from runner.capture.declaration import TableDeclaration
     from runner.capture.document import Capture, Event
+    from runner.cgroup_names import CgroupNames
     from runner.host.sockets import Holder
     from runner.interrupts import Interrupts
     from runner.overhead import Extent
@@ -68,6 +67,7 @@ def execute(
     windows: Windows | None = None,
     on_event: Callable[[Event], None] | None = None,
     is_recorded: bool = False,
+    check: Callable[[], None] | None = None,
 ) -> Outcome:
     """Run the plan.
 
@@ -85,6 +85,7 @@ def execute(
     :param windows: Have the maps printed again and again, and what came between.
     :param on_event: Called with each event as it comes; the capture has none of them then.
     :param is_recorded: Keep what is printed, whoever was handed it.
+    :param check: What takes a while and may refuse the run; it is asked while the probes attach.
     :raises TraceFailed, HostRefused: bpftrace ended before it was ready.
     :raises Interrupted, Terminated: A signal came before it was ready.
     """
@@ -119,6 +120,9 @@ def execute(
     )
     groups = None
     if recipe.split_by is not None and plan.facts.cgroups is not None:
+        from runner.cgroup_names import CgroupNames  # noqa: PLC0415  # who names no cgroup waits for none of it
+        from runner.host.target_cgroups import Host  # noqa: PLC0415
+
         groups = CgroupNames(recipe.split_by, plan.facts.cgroups.by, Host.here())
         # It goes on being filled while the run lasts.
         plan = replace(plan, facts=plan.facts.with_labels(groups.labels))
@@ -138,7 +142,7 @@ def execute(
         spared=frozenset(probe.rpartition(":")[2] for probe in recipe.bookkeeping),
         is_meant=is_wanted_by(plan) if names_processes(plan) else None,
         targets=tuple(int(value.json()) for value in plan.values.get("pid", ())),  # type: ignore[arg-type]
-        target_folders=target_folders(place for _, place in plan.cgroups),
+        target_folders=_target_folders(plan),
     )
     with groups or nullcontext():
         traced = trace(
@@ -153,6 +157,7 @@ def execute(
             on_line=_listener(progress, watcher, reader, events),
             on_ending=reader.end_with_the_run if reader is not None else None,
             sockets=sockets,
+            check=check,
         )
     messages = _last_window(plan, traced, reader) if reader is not None else None
     holders = traced.holders
@@ -175,6 +180,14 @@ def execute(
         handed_on=events.handed_on if events is not None else None,
         messages=messages,
     )
+
+
+def _target_folders(plan: Plan) -> tuple[tuple[Path, int], ...]:
+    if not plan.cgroups:
+        return ()
+    from runner.cgroup_facts import target_folders  # noqa: PLC0415
+
+    return target_folders(place for _, place in plan.cgroups)
 
 
 @dataclass(frozen=True, slots=True)

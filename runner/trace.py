@@ -131,6 +131,7 @@ def trace(
     on_line: Listener | None = None,
     on_ending: Callable[[], None] | None = None,
     sockets: SocketWatch | None = None,
+    check: Callable[[], None] | None = None,
 ) -> Traced:
     """Trace.
 
@@ -145,6 +146,7 @@ def trace(
     :param on_line: Called with each line that bpftrace prints.
     :param on_ending: Called when the window is over, before bpftrace prints its maps.
     :param sockets: Who looks for the holders of sockets, where others ask it too.
+    :param check: What takes a while and may refuse the run; it is asked while the probes attach.
     :raises TraceFailed, HostRefused: bpftrace ended before it was ready.
     :raises Interrupted, Terminated: A signal came before it was ready.
     """
@@ -164,6 +166,8 @@ def trace(
         signals.wake_up(session.wake)
         sockets.look()
         beside.look()
+        if check is not None:
+            check()
         try:
             reason = session.wait_ready()
             while reason == PASSWORD_WANTED and elevation is not None:

@@ -357,14 +357,14 @@ def test_a_probe_that_is_missing_is_named_with_what_would_bring_it(host):
 
 def test_other_busy_programs_are_looked_for_once_for_all_recipes_that_take_samples(monkeypatch):
     asked = []
-    monkeypatch.setattr("runner.plan.others_cpu_ratio", lambda: asked.append(None) or 0.0)
+    monkeypatch.setattr("runner.quiet.others_cpu_ratio", lambda: asked.append(None) or 0.0)
     recipe = find_recipe("tcp-retrans").recipe
     sampling = recipe.model_copy(update={"sampling": Sampling(table="retransmits_total", hertz=49)})
     quiet = _Quiet()
     for each in (recipe, sampling, sampling):
         quiet(each)
     assert len(asked) == 1
-    monkeypatch.setattr("runner.plan.others_cpu_ratio", lambda: 1e9)
+    monkeypatch.setattr("runner.quiet.others_cpu_ratio", lambda: 1e9)
     with pytest.raises(HostRefused, match="other BPF programs are busy"):
         _Quiet()(sampling)
 

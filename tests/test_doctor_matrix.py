@@ -75,7 +75,7 @@ def test_a_recorded_host_is_told_as_its_doctor_told_it(release):
 @pytest.mark.parametrize("trials", [Trials(0, 0, 0, None), Trials(1, 1, 1, 1)], ids=["let", "refused"])
 def test_this_host_is_told_as_its_doctor_tells_it(monkeypatch, trials):
     monkeypatch.setattr(
-        "runner.plan.check_quiet", lambda _: None
+        "runner.quiet.check_quiet", lambda _: None
     )  # what runs beside this test is of a moment
     document = examine(recipe_ids(), bpftrace=FAKE_BPFTRACE, trials=lambda: trials)
     validate(json.loads(json.dumps(document)), doctor_schema())

@@ -22,20 +22,20 @@ from runner.recipe.catalogue import data_dir, own_directories
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-VARIABLE = "_EBPF_RECIPE_COMPLETE"
 _MOST_ANSWERS = 500
 
 Candidate = tuple[str, str]
 """What may be typed, and its help."""
 
 
-def complete(run_app: Callable[[], None]) -> int | None:
+def complete(run_app: Callable[[], None], variable: str) -> int | None:
     """Answer a shell that asks for completion; None where none asks.
 
     :param run_app: Runs the application, which answers in fish's form: value, tab, help.
+    :param variable: The one by which it asks.
     :returns: The exit code.
     """
-    asked = os.environ.get(VARIABLE, "")
+    asked = os.environ.get(variable, "")
     shell = asked.removeprefix("complete_")
     if not asked.startswith("complete_") or shell not in _FORMS:
         return None
@@ -45,7 +45,7 @@ def complete(run_app: Callable[[], None]) -> int | None:
     answers = _read(path, stamp)
     key = json.dumps([*words, kind])
     if key not in answers:
-        answers[key] = _ask(run_app, words, kind)
+        answers[key] = _ask(run_app, variable, words, kind)
         _write(path, stamp, answers)
     return _FORMS[shell]([(value, text) for value, text in answers[key] if value.startswith(incomplete)])
 
@@ -76,10 +76,10 @@ def _split(line: str) -> list[str]:
     return words
 
 
-def _ask(run_app: Callable[[], None], words: list[str], kind: str) -> list[Candidate]:
+def _ask(run_app: Callable[[], None], variable: str, words: list[str], kind: str) -> list[Candidate]:
     line = f"{shlex.join(['ebpf-recipe', *words])} {kind}"
     asked = {
-        VARIABLE: "complete_fish", "_TYPER_COMPLETE_ARGS": line, "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        variable: "complete_fish", "_TYPER_COMPLETE_ARGS": line, "_TYPER_COMPLETE_FISH_ACTION": "get-args",
     }  # fmt: skip
     os.environ.update(asked)
     said = io.StringIO()

@@ -9,7 +9,6 @@ import os
 import sys
 from typing import IO, TYPE_CHECKING
 
-from runner.cli.completion import VARIABLE, complete
 from runner.cli.output import say
 from runner.errors import EbpfRecipeError, ExitCode
 
@@ -18,6 +17,9 @@ if TYPE_CHECKING:
 
 PROGRAM = "ebpf-recipe"
 
+COMPLETION = "_EBPF_RECIPE_COMPLETE"
+"""The variable by which a shell asks for completion."""
+
 _UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EBADF, errno.EPIPE, errno.EIO})
 
 
@@ -25,9 +27,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; every failure is a message on stderr."""
     _reopen_closed()
     try:
-        code = complete(_run_app) if VARIABLE in os.environ else None
-        if code is not None:
-            return _flushed(code)
+        if COMPLETION in os.environ:
+            from runner.cli.completion import complete
+
+            code = complete(_run_app, COMPLETION)
+            if code is not None:
+                return _flushed(code)
         _run_app(arguments)
     except SystemExit as end:
         return _flushed(end.code if isinstance(end.code, int) else int(end.code is not None))

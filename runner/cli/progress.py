@@ -20,10 +20,8 @@ _REDRAW_SECONDS = 0.5
 """What is drawn ten times a second, as Rich does, takes 2 % of a processor from those that are measured."""
 
 
-def progress_for_stderr(duration_seconds: float | None) -> ProgressBar | ProgressLines | None:
-    """Return what shows a run's progress: a bar, lines on a terminal that cannot draw, else nothing."""
-    if not sys.stderr.isatty():
-        return None
+def progress_for_stderr(duration_seconds: float | None) -> ProgressBar | ProgressLines:
+    """Return what shows a run's progress on a terminal: a bar, or lines where it cannot draw."""
     dumb = Console(file=sys.stderr).is_dumb_terminal
     return ProgressLines(duration_seconds) if dumb else ProgressBar(duration_seconds)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from runner.cli.lean_options import leave_out_converters
 from runner.recipe.parameters import TARGET_FILTERS
 
 if TYPE_CHECKING:
@@ -90,7 +91,9 @@ def recipe_command(
         epilog=f"`ebpf-recipe show {recipe.id}` says what the tables mean, and the caveats.",
         options_metavar=options_metavar,
     )(invoke)
-    return typer.main.get_command(one)
+    command = typer.main.get_command(one)
+    leave_out_converters(command)
+    return command
 
 
 def _python_name(option: str) -> str:

@@ -122,7 +122,11 @@ def _measure(request: Request) -> None:
         elif request.repeat is not None and not given.form.is_printed_at_once(sys.stdout.isatty()):
             several = Array(destination)
         found = ask_bpftrace(given.bpftrace)
-        # It answers while these are loaded.
+        # It answers, and others are measured, while these are loaded.
+        from runner.quiet import QuietCheck
+
+        quiet = QuietCheck(request.loaded.recipe)
+        quiet.begin()
         from runner.plan import check_privilege
         from runner.run import execute  # noqa: F401
 
@@ -138,7 +142,7 @@ def _measure(request: Request) -> None:
         def once() -> Capture:
             elevation = elevations() if elevations is not None else None
             measured.append(
-                run_once(request, release, elevation, interrupts, destination, several, recording)
+                run_once(request, release, elevation, interrupts, destination, quiet, several, recording)
             )
             return measured[-1]
 

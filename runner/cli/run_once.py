@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from runner.interrupts import Interrupts
     from runner.outcome import Outcome
     from runner.plan import Plan
+    from runner.quiet import QuietCheck
     from runner.workload import Workload
 
 
@@ -26,12 +27,14 @@ def run_once(
     elevation: Elevation | None,
     interrupts: Interrupts,
     destination: Destination,
+    quiet: QuietCheck,
     several: Several | None = None,
     recording: Destination | None = None,
 ) -> Capture:
     """Run a recipe once, print what it says, and return the capture of the whole run.
 
     :param release: The bpftrace to use.
+    :param quiet: Refuses the run where other programs would make it lose samples.
     :param several: Takes captures as JSON, where there are more than one.
     :param recording: Where what bpftrace printed is to go, too.
     """
@@ -40,11 +43,12 @@ def run_once(
     from runner.workload import Workload
 
     given = request.given
+    quiet.begin()
     workload = Workload(request.command) if request.command else None
     plan = _planned(request, release, has_command=workload is not None)
     printer = _live_printer(request, plan, destination, several)
     outcome = _trace(
-        request, plan, workload, interrupts, elevation, printer, is_recorded=recording is not None
+        request, plan, workload, interrupts, elevation, printer, quiet, is_recorded=recording is not None
     )
     interrupts.raise_from_now_on()
     capture = decode(outcome)
@@ -102,10 +106,9 @@ def decode(outcome: Outcome) -> Capture:
 def _planned(request: Request, release: Bpftrace, *, has_command: bool) -> Plan:
     """Return what is to be run on this host now, and say what is worth saying of it."""
     from runner.cli.output import say
-    from runner.plan import absent_names, check_harmless, check_processes, check_quiet, plan_run
+    from runner.plan import absent_names, check_harmless, check_processes, plan_run
 
     plan = plan_run(request.loaded, request.values, release, is_exact=request.given.exact)
-    check_quiet(request.loaded.recipe)
     if not request.given.force:
         check_harmless(plan)
     check_processes(request.values.get("pid", ()))
@@ -138,19 +141,25 @@ def _trace(
     interrupts: Interrupts,
     elevation: Elevation | None,
     printer: LivePrinter | None,
+    quiet: QuietCheck,
     *,
     is_recorded: bool,
 ) -> Outcome:
+    import sys
     from contextlib import nullcontext
 
-    from runner.cli.progress import progress_for_stderr
     from runner.run import Windows, execute
 
     windows = None
     if request.window_ms is not None and printer is not None:
         windows = Windows(request.window_ms, printer.window, request.most)
     on_event = printer.event if printer is not None and printer.prints_events else None
-    bar = progress_for_stderr(request.seconds) if windows is None and on_event is None else None
+    bar = None
+    if windows is None and on_event is None and sys.stderr.isatty():
+        # Rich takes as long to load as much else.
+        from runner.cli.progress import progress_for_stderr
+
+        bar = progress_for_stderr(request.seconds)
     with bar or nullcontext():
         return execute(
             plan,
@@ -168,6 +177,7 @@ def _trace(
             windows=windows,
             on_event=on_event,
             is_recorded=is_recorded,
+            check=quiet.finish,
         )
 
 

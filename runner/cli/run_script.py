@@ -168,7 +168,7 @@ def _run(
             script, release, host_facts(None, release), arguments, is_unsafe=unsafe, name=path.name
         )
         printer = _Printer(form, destination)
-        bar = None if printer.is_live else progress_for_stderr(seconds)
+        bar = None if printer.is_live or not sys.stderr.isatty() else progress_for_stderr(seconds)
         from contextlib import nullcontext
 
         try:

@@ -108,6 +108,15 @@ def list_runbooks(given: bool) -> None:
     raise typer.Exit
 
 
+def group_options(
+    listed: Annotated[
+        bool, typer.Option("--list", callback=list_runbooks, is_eager=True, help="Print which there are.")
+    ] = False,
+) -> None:
+    """Carry the options that stand before a runbook."""
+    del listed
+
+
 def _command(loaded: LoadedRunbook, named: str) -> Any:
     parameters = loaded.runbook.parameters
     words = {f"given_{each.word}": each for each in parameters}

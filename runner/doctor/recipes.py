@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from runner import plan
+from runner import plan, quiet
 from runner.doctor.cures import run_as_root
 from runner.errors import EbpfRecipeError, FeatureMissing, HostRefused
 from runner.recipe.catalogue import find_recipe
@@ -83,7 +83,7 @@ def judge_recipe(
     checks: Sequence[Check],
     bpftrace: Bpftrace | HostRefused,
     facts_of: FactsOf = plan.host_facts,
-    check_quiet: Callable[[Recipe], None] = plan.check_quiet,
+    check_quiet: Callable[[Recipe], None] = quiet.check_quiet,
 ) -> RecipeVerdict:
     """Return whether a recipe can run here.
 
@@ -140,7 +140,7 @@ class _Quiet:
 
     def __call__(self, recipe: Recipe) -> None:
         if recipe.sampling is not None and not self._is_quiet:
-            plan.check_quiet(recipe)
+            quiet.check_quiet(recipe)
             self._is_quiet = True
 
 

@@ -6,10 +6,6 @@ from functools import cache
 from pathlib import Path
 
 from runner.host import btf, kernel
-from runner.host.btf_types import kernel_types
-from runner.host.families import probe_families
-from runner.host.kernel_config import read_kernel_config
-from runner.host.trials import try_fentry
 
 TRACEFS = (Path("/sys/kernel/tracing"), Path("/sys/kernel/debug/tracing"))
 _KPROBES = Path("/sys/bus/event_source/devices/kprobe")
@@ -62,12 +58,19 @@ def _tracepoint_fields(description: Path) -> tuple[str, ...] | None:
 @cache
 def _takes_fentry() -> bool:
     """Whether programs can stand around functions; asked of the kernel itself where we may ask it."""
+    # Most recipes ask for no fentry, and wait for none of it.
+    from runner.host.families import probe_families  # noqa: PLC0415
+    from runner.host.kernel_config import read_kernel_config  # noqa: PLC0415
+    from runner.host.trials import try_fentry  # noqa: PLC0415
+
     root = Path("/")
     family = next(each for each in probe_families(root, read_kernel_config(root)) if each.name == "fentry")
     return family.is_there is not False and (not kernel.is_root() or try_fentry() == 0)
 
 
 def _is_described(function: str) -> bool:
+    from runner.host.btf_types import kernel_types  # noqa: PLC0415
+
     types = kernel_types()
     return types is not None and function in types.functions
 

@@ -6,7 +6,8 @@ import pytest
 
 from runner.bpftrace.version import find_bpftrace
 from runner.errors import HostRefused
-from runner.plan import check_quiet, plan_run
+from runner.plan import plan_run
+from runner.quiet import check_quiet
 from runner.recipe.catalogue import find_recipe
 from runner.recipe.model import Sampling
 from runner.run import execute
