@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from runner.bpftrace.messages import read_messages
-from runner.bpftrace.tables import unowned_sockets
 from runner.capture.encode import encode_text
 from runner.capture.rows import row_identity, sorted_rows
 from runner.errors import NotUnderstood
@@ -50,6 +48,10 @@ class SocketWatch:
         if self._thread is None:
             return {}
         self._thread.join()
+        # What decodes is loaded when there is something to decode: bpftrace starts the earlier.
+        from runner.bpftrace.messages import read_messages  # noqa: PLC0415
+        from runner.bpftrace.tables import unowned_sockets  # noqa: PLC0415
+
         try:
             asked = unowned_sockets(self._declarations, read_messages(stdout, evidence), evidence.dialect)
         except NotUnderstood:

@@ -20,13 +20,12 @@ from runner.capture.quality import problem
 from runner.ending import ending_problems, window_of
 from runner.errors import NotUnderstood
 from runner.events import event_problems, read_events
-from runner.host.cgroups import is_inside
 from runner.host.containers import role_of
-from runner.recipe.cgroups import CGROUP_OPTIONS
-from runner.recipe.parameters import TaskName, as_json
+from runner.recipe.parameters import as_json
+from runner.wanted import is_wanted_by
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from runner.bpftrace.recording import Recording
     from runner.capture.document import (
@@ -250,25 +249,6 @@ def _missing_ticks(outcome: Outcome, tables: list[Table]) -> Iterator[Problem]:
 def _count_of(tables: list[Table], name: str) -> int:
     rows = next(table["rows"] for table in tables if table["name"] == name)
     return sum(row["value"] for row in rows)  # type: ignore[typeddict-item]
-
-
-def is_wanted_by(plan: Plan) -> Callable[[Holder], bool]:
-    """Return whether a process is among those that `--pid`, `--comm` and the cgroups ask for."""
-    names = plan.values.get("comm", ())
-    pids = {value.json() for value in plan.values.get("pid", ())}
-    places, is_exact = [place for _, place in plan.cgroups], plan.is_exact
-
-    def is_wanted(holder: Holder) -> bool:
-        is_named = not names or any(isinstance(name, TaskName) and name.fits(holder.name) for name in names)
-        is_there = not places or any(is_inside(holder.cgroups, place, is_exact=is_exact) for place in places)
-        return is_named and is_there and (not pids or holder.pid in pids)
-
-    return is_wanted
-
-
-def names_processes(plan: Plan) -> bool:
-    """Whether the run was asked for some processes, and not for all."""
-    return any(plan.values.get(option) for option in ("pid", "comm", *CGROUP_OPTIONS))
 
 
 def _given_parameters(recipe: Recipe, values: Mapping[str, tuple[Value, ...]]) -> dict[str, Any]:

@@ -10,18 +10,13 @@ from typing import TYPE_CHECKING
 
 from runner.attribution import SocketWatch
 from runner.bpftrace.frame import Snapshot, frame_program, row_maps
-from runner.bpftrace.json_output import read_message
-from runner.bpftrace.messages import read_messages
-from runner.bpftrace.output import Pairs
 from runner.bpftrace.version import DEFAULT_MAP_KEYS
 from runner.capture.cutting import why_not_cut
 from runner.errors import NotUnderstood
-from runner.events import EventReader
 from runner.host import processes
 from runner.host.block_devices import block_devices
-from runner.outcome import Outcome, is_wanted_by, names_processes
 from runner.trace import LIMIT_SPARE_SECONDS, Job, Watcher, trace
-from runner.windows import WindowReader
+from runner.wanted import is_wanted_by, names_processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,11 +28,14 @@ if TYPE_CHECKING:
     from runner.capture.declaration import TableDeclaration
     from runner.capture.document import Capture, Event
     from runner.cgroup_names import CgroupNames
+    from runner.events import EventReader
     from runner.host.sockets import Holder
     from runner.interrupts import Interrupts
+    from runner.outcome import Outcome
     from runner.overhead import Extent
     from runner.plan import Plan
     from runner.trace import Traced
+    from runner.windows import WindowReader
     from runner.workload import Workload
 
 _LEAST_PAGES = 64
@@ -127,7 +125,7 @@ def execute(
         # It goes on being filled while the run lasts.
         plan = replace(plan, facts=plan.facts.with_labels(groups.labels))
     sockets = SocketWatch(declarations)
-    events = EventReader(plan, on_event, is_kept=is_recorded) if on_event is not None else None
+    events = _event_reader(plan, on_event, is_recorded=is_recorded) if on_event is not None else None
     reader = None
     if windows is not None:
         reader = windows.reader(plan, room or DEFAULT_MAP_KEYS, duration_seconds, sockets, groups)
@@ -159,6 +157,9 @@ def execute(
             sockets=sockets,
             check=check,
         )
+    # What decodes is loaded when there is something to decode: bpftrace starts the earlier.
+    from runner.outcome import Outcome  # noqa: PLC0415
+
     messages = _last_window(plan, traced, reader) if reader is not None else None
     holders = traced.holders
     if groups is not None:
@@ -180,6 +181,12 @@ def execute(
         handed_on=events.handed_on if events is not None else None,
         messages=messages,
     )
+
+
+def _event_reader(plan: Plan, on_event: Callable[[Event], None], *, is_recorded: bool) -> EventReader:
+    from runner.events import EventReader  # noqa: PLC0415  # see execute
+
+    return EventReader(plan, on_event, is_kept=is_recorded)
 
 
 def _target_folders(plan: Plan) -> tuple[tuple[Path, int], ...]:
@@ -221,6 +228,8 @@ class Windows:
         if duration_seconds is not None:
             # What is left then is the last window: no shorter than half of one.
             last_border_ns = duration_seconds * 1e9 - self.milliseconds * 0.5e6
+        from runner.windows import WindowReader  # noqa: PLC0415  # see execute
+
         return WindowReader(
             plan,
             room,
@@ -236,6 +245,8 @@ def _last_window(plan: Plan, traced: Traced, reader: WindowReader) -> Messages |
     recording = traced.recording
     if not traced.is_whole or recording.ended is None:
         return None
+    from runner.bpftrace.messages import read_messages  # noqa: PLC0415  # see execute
+
     output = bytes(recording.stdout)
     try:
         messages = read_messages(output, plan.bpftrace.evidence, recording.errors)
@@ -282,6 +293,9 @@ def _pages(size: int) -> int:
 
 
 def _count_listener(progress_map: str, watcher: Watcher) -> Listener:
+    from runner.bpftrace.json_output import read_message  # noqa: PLC0415  # see execute
+    from runner.bpftrace.output import Pairs  # noqa: PLC0415
+
     marker = f'"{progress_map}"'.encode()
 
     def listen(line: bytes, read_at_ns: int) -> Taken:

@@ -20,7 +20,8 @@ from runner.capture.cutting import left_out, why_not_cut
 from runner.capture.make import new_capture
 from runner.errors import ValueRefused
 from runner.host.block_devices import block_devices
-from runner.outcome import described, is_wanted_by
+from runner.outcome import described
+from runner.wanted import is_wanted_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

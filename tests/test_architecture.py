@@ -53,9 +53,11 @@ MAY_IMPORT = {
         "attribution",
         "ending",
         "events",
+        "wanted",
     },
     "events": {"errors", "capture", "bpftrace", "plan"},
     "targets": set(),
+    "wanted": {"host", "recipe", "plan"},
     "cgroup_facts": {"host", "recipe"},
     "cgroup_names": {"capture", "host"},
     "probe_costs": {"host"},
@@ -73,7 +75,7 @@ MAY_IMPORT = {
         "attribution",
         "companions",
     },
-    "windows": {"errors", "capture", "host", "bpftrace", "plan", "outcome", "attribution"},
+    "windows": {"errors", "capture", "host", "bpftrace", "plan", "outcome", "attribution", "wanted"},
     "run": {
         "errors",
         "cgroup_facts",
@@ -90,6 +92,7 @@ MAY_IMPORT = {
         "windows",
         "attribution",
         "events",
+        "wanted",
     },
     "run_script": {
         "errors",
