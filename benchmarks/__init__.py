@@ -1,0 +1,1 @@
+"""What is measured of the product, each by a command of the Makefile."""
