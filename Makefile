@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 LAB := tests/laboratory
 
-.PHONY: help demo test test-unit test-kernel test-guest system reliability bench lint format clean recordings corpus \
-	fuzz truth truth-compare investigations experiments matrix
+.PHONY: help demo test test-unit test-kernel test-guest system reliability bench bench-kernel lint format clean recordings \
+	corpus fuzz truth truth-compare investigations experiments matrix
 
 help:
 	@echo "make demo       a laboratory with packet loss, and the recipe that finds whose packets are lost"
@@ -94,6 +94,13 @@ bench: $(VENV)/ready
 	@$(BIN)/python -m benchmarks.decoding
 	@$(BIN)/python -m benchmarks.merging
 	@$(BIN)/python -m benchmarks.comparing
+
+# docs/cost.md and the figures in recipes: what an event costs, beside others' tools; 20 min.
+# RECIPES="runqlat biolatency" for some; the figures of the others stay.
+bench-kernel: $(VENV)/ready
+	@$(LAB)/install-system test
+	@$(LAB)/fetch-bpftrace >/dev/null
+	@$(LAB)/with-tracefs $(BIN)/python -m benchmarks.kernel_cost $(RECIPES)
 
 # docs/truth.md: what each recipe says of a known load, and what another mechanism says of it.
 truth: $(VENV)/ready $(VENV)/guest

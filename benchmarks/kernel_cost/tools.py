@@ -1,0 +1,68 @@
+"""The tools whose cost is measured: our recipes, bpftrace's own scripts, libbpf-tools."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from tests.laboratory.releases import tools_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from benchmarks.kernel_cost.subjects import Subject
+
+Kind = Literal["recipe", "script", "libbpf"]
+
+_LIBBPF = Path("/usr/sbin")
+"""Where Debian's package libbpf-tools has them."""
+_HEADERS = Path(__file__).with_name("include")
+"""What a script of 0.17 includes of the kernel's headers, which need not be installed: constants alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A command that traces until it is ended.
+
+    :param release: Of bpftrace; empty for libbpf-tools.
+    :param differs: In what its work is more or less than the recipe's.
+    """
+
+    kind: Kind
+    name: str
+    release: str
+    argv: tuple[str, ...]
+    differs: str = ""
+
+    @property
+    def uses_kprobes(self) -> bool:
+        """Whether it is a script with probes on functions of the kernel."""
+        return self.kind == "script" and any(
+            line.startswith(("kprobe:", "kretprobe:"))
+            for line in Path(self.argv[-1]).read_text().splitlines()
+        )
+
+
+def tools_for(
+    subject: Subject, releases: Sequence[tuple[str, str]], places: dict[str, str]
+) -> Iterator[Tool]:
+    """Return the tools that are measured beside one another for a recipe, the recipe with each release first.
+
+    :param releases: Path and release of each bpftrace.
+    :param places: What stands for `{load}` in arguments: the load's program.
+    """
+    arguments = [each.format(**places) for each in subject.arguments]
+    for path, release in releases:
+        # Without `--overhead off` the command itself would have run times counted now and then.
+        command = ["run", subject.recipe, "--bpftrace", path, "--overhead", "off", "-f", "json", *arguments]
+        yield Tool("recipe", subject.recipe, release, (sys.executable, "-m", "runner", *command))
+        script = next((each for each in tools_of(path) if each.name == subject.script), None)
+        if script is not None:
+            including = (path, "-I", str(_HEADERS), str(script))
+            yield Tool("script", script.name, release, including, subject.script_differs)
+    for words, differs in subject.others:
+        program, *rest = words.split()
+        argv = (str(_LIBBPF / program), *(each.format(**places) for each in rest))
+        yield Tool("libbpf", words.format(load="PROGRAM"), "", argv, differs)
