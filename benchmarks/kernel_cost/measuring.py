@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -63,8 +64,8 @@ class Cost:
 
 
 def slowdown(cost: Cost) -> float:
-    """Return by what part of its time the load took longer: both times the shortest, see `Cost.best`."""
-    return min(turn.traced_ns for turn in cost.turns) / min(turn.free_ns for turn in cost.turns) - 1
+    """Return by what part of its time the load took longer: the median, each time of one turn's two."""
+    return statistics.median(turn.traced_ns / turn.free_ns for turn in cost.turns) - 1
 
 
 def measure(tools: Iterable[Tool], load: Load, program: Path, folder: Path, rounds: int) -> list[Cost]:
