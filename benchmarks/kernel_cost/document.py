@@ -21,6 +21,7 @@ event of the load, in the cheapest round: whatever else runs on a machine makes 
 lower bound, for entering and leaving a probe is outside of them. So the load is timed, too, with that
 counting off: the slowdown is by what part of its time it takes longer with the tool than without. A load
 that does one thing and nothing else is the worst case; an application does other work between two events.
+With `--pid 1` (`-p 1`) a tool is asked for another process: that is the price of what nobody asked for.
 
 All figures of a recipe are of one run: their ratios hold on other machines better than they do themselves.
 """

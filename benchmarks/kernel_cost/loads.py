@@ -100,7 +100,7 @@ LOADS = {
         Load("datagram", "soft interrupt", 100_000, "datagrams over the loopback device"),
         Load("connect", "connection", 10_000, "connect() and accept() over loopback, ended by a reset"),
         Load("transfer", "send or receive", 200_000, "send() and recv() of a byte over loopback"),
-        Load("read-device", "request", 64_000, "direct reads of 4 KiB, 32 at a time, of a loop device in memory"),
+        Load("read-device", "request", 64_000, "direct reads of 4 KiB, 32 under way, from memory"),
         Load(
             "dropped", "packet", 100_000, "datagrams that a firewall's rule drops as they are sent",
             before=("unshare", "--net", "sh", "-c", _FIREWALL, "sh"),

@@ -57,7 +57,7 @@ def _items(measured: Measured) -> list[dict[str, Any]]:
             "slowdown": round(each.slowdown or 0.0, 2),
         }
         for each in measured.figures
-        if each.kind == "recipe" and each.ns is not None
+        if each.kind == "recipe" and each.ns is not None and not each.is_filtered
     ]
 
 

@@ -24,6 +24,7 @@ class Figure:
     :param runs: How often they ran for an event, all of them together.
     :param slowdown: By what part of its time the load took longer.
     :param programs: Probe, runs for an event, nanoseconds of each run.
+    :param is_filtered: It was asked for another process than the load.
     """
 
     kind: str
@@ -35,6 +36,7 @@ class Figure:
     runs: float | None = None
     slowdown: float | None = None
     programs: tuple[tuple[str, float, float], ...] = ()
+    is_filtered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +58,21 @@ class Measured:
     figures: tuple[Figure, ...]
 
     def of(self, kind: str, release: str = "") -> list[Figure]:
-        """Return the figures of one kind of tools, and of one release."""
-        return [each for each in self.figures if each.kind == kind and each.release == release]
+        """Return the figures of one kind of tools and of one release, without those that are filtered."""
+        return [
+            each
+            for each in self.figures
+            if (each.kind, each.release) == (kind, release) and not each.is_filtered
+        ]
 
 
 def figure(cost: Cost) -> Figure:
     """Return what is kept of a measured tool."""
     tool = cost.tool
     if cost.why_not:
-        return Figure(tool.kind, tool.name, tool.release, tool.differs, cost.why_not)
+        return Figure(
+            tool.kind, tool.name, tool.release, tool.differs, cost.why_not, is_filtered=tool.is_filtered
+        )
     programs = cost.best.programs
     return Figure(
         tool.kind,
@@ -75,6 +83,7 @@ def figure(cost: Cost) -> Figure:
         runs=round(sum(each.runs for each in programs), 3),
         slowdown=round(slowdown(cost), 3),
         programs=tuple((each.probe, round(each.runs, 3), round(each.ns, 1)) for each in programs),
+        is_filtered=tool.is_filtered,
     )
 
 

@@ -12,6 +12,7 @@ class Subject:
     :param load: Of `loads.LOADS`.
     :param arguments: What the recipe is given besides; `{load}` is the load's program.
     :param script: The tool of bpftrace, and `script_differs` in what its work is not the recipe's.
+    :param is_filtered: It is measured, too, where it is asked for another process than the load.
     :param others: Tools of libbpf-tools with their arguments, and in what their work is not the recipe's.
     """
 
@@ -21,70 +22,87 @@ class Subject:
     script: str = ""
     script_differs: str = ""
     others: tuple[tuple[str, str], ...] = ()
+    is_filtered: bool = False
 
 
 _ONE_HISTOGRAM = "one histogram, by no key"
-_LINE = "a line of output for each"
+_LINES = "a line of output for each; no counts"
+_ISSUER = "by the name of who runs at the issue; no device, no operation"
+_FUNCTION = ("--function", "{load}:load_function")
 
 SUBJECTS = (
     Subject(
-        "runqlat", "wake", (), "runqlat.bt",
-        f"{_ONE_HISTOGRAM}; does not say whose the wait was",
-        (("runqlat", _ONE_HISTOGRAM), ("runqlat -P", "a histogram of each process; no totals")),
+        "runqlat", "wake",
+        script="runqlat.bt", script_differs=_ONE_HISTOGRAM,
+        others=(("runqlat -P", "a histogram of each process; no totals"), ("runqlat", _ONE_HISTOGRAM)),
+        is_filtered=True,
     ),
-    Subject("sched-switches", "wake"),
-    Subject("offcpu", "wake", (), "", "", (("offcputime", "total time by stacks; no histogram, no states"),)),
-    Subject("thread-time", "wake"),
+    Subject("sched-switches", "wake", is_filtered=True),
     Subject(
-        "syscount", "call", (), "syscount.bt",
-        "by call, and by thread's name; not by both, and no errors",
-        (
+        "offcpu", "wake",
+        others=(("offcputime", "total time by stacks; no counts, no states"),),
+        is_filtered=True,
+    ),
+    Subject("thread-time", "wake", is_filtered=True),
+    Subject(
+        "syscount", "call",
+        script="syscount.bt", script_differs="by call, and by thread's name; not by both, and no errors",
+        others=(
             ("syscount -P -i 60", "by process alone; no errors"),
             ("syscount -x -i 60", "failed calls alone, by call"),
         ),
+        is_filtered=True,
     ),
     Subject(
-        "syscall-latency", "call", (), "", "",
-        (("syscount -L -P -i 60", "calls and total time by process, not by call; no histogram"),),
+        "syscall-latency", "call",
+        others=(("syscount -L -P -i 60", "calls and total time by process, not by call; no histogram"),),
+        is_filtered=True,
     ),
-    Subject("function-calls", "function", ("--function", "{load}:load_function")),
+    Subject("function-calls", "function", _FUNCTION),
     Subject(
-        "function-latency", "function", ("--function", "{load}:load_function"), "", "",
-        (("funclatency {load}:load_function", _ONE_HISTOGRAM),),
+        "function-latency", "function", _FUNCTION,
+        others=(("funclatency {load}:load_function", _ONE_HISTOGRAM),),
     ),
     Subject("cpu-profile", "spin", ("--hertz", "999")),
     Subject(
-        "file-opens", "open", (), "opensnoop.bt", f"{_LINE}; no counts",
-        (("opensnoop", f"{_LINE}; no counts"),),
+        "file-opens", "open",
+        script="opensnoop.bt", script_differs=_LINES,
+        others=(("opensnoop", _LINES),),
+        is_filtered=True,
     ),
-    Subject("fileslower", "read-file"),
+    Subject("fileslower", "read-file", is_filtered=True),
     Subject("vfs-read-latency", "read-file"),
-    Subject("fork-rate", "fork", (), "pidpersec.bt", "one counter, by no key"),
+    Subject("fork-rate", "fork", script="pidpersec.bt", script_differs="one counter, by no key"),
     Subject(
-        "execsnoop", "start", (), "execsnoop.bt", "the arguments at the start alone; no results",
-        (("execsnoop", "a line for each"),),
+        "execsnoop", "start",
+        script="execsnoop.bt", script_differs="what is asked for, not what comes of it",
+        others=(("execsnoop", ""),),
     ),
-    Subject("softirqs", "datagram", (), "", "", (("softirqs -d", "histograms by vector, not by processor"),)),
-    Subject("tcp-connects", "connect", (), "tcpconnect.bt", "a line for each connect; no errors, no accepts"),
-    Subject("tcpconnlat", "connect", (), "", "", (("tcpconnlat", _LINE),)),
-    Subject("tcptop", "transfer", (), "", "", (("tcptop 60", "by process and connection"),)),
+    Subject("softirqs", "datagram", others=(("softirqs -d", "histograms by vector, not by processor"),)),
     Subject(
-        "tcp-retrans", "transfer", (), "tcpretrans.bt",
-        "knows no owners: it watches retransmits alone",
+        "tcp-connects", "connect",
+        script="tcpconnect.bt", script_differs="a line for each attempt; no errors, no accepts",
+        others=(("tcpconnect -c", "attempts alone"),),
     ),
+    Subject("tcpconnlat", "connect", others=(("tcpconnlat", _LINES),)),
+    Subject("tcptop", "transfer", others=(("tcptop 60", ""),), is_filtered=True),
     Subject(
-        "biolatency", "read-device", (), "biolatency.bt",
-        f"{_ONE_HISTOGRAM}; time in queue and device together",
-        (("biolatency -D -F", "a histogram by device and flags; no queue time"),),
-    ),
-    Subject(
-        "bitesize", "read-device", (), "bitesize.bt",
-        "by name of who runs at the issue; no device, no operation",
-        (("bitesize", "by name of who runs at the issue"),),
+        "tcp-retrans", "transfer",
+        script="tcpretrans.bt", script_differs="knows no owners: it watches retransmits alone",
     ),
     Subject(
-        "packet-drops", "dropped", (), "tcpdrop.bt",
-        "a line and a stack for each, of packets with a socket alone",
+        "biolatency", "read-device",
+        script="biolatency.bt", script_differs=f"{_ONE_HISTOGRAM}; time in queue and device together",
+        others=(("biolatency -D -F", "a histogram by device and flags; no time in the queue"),),
+    ),
+    Subject(
+        "bitesize", "read-device",
+        script="bitesize.bt", script_differs=_ISSUER,
+        others=(("bitesize", _ISSUER),),
+    ),
+    Subject(
+        "packet-drops", "dropped",
+        script="tcpdrop.bt", script_differs="a line and a stack for each; packets with a socket alone",
     ),
 )  # fmt: skip
 """Every recipe of the catalogue; a test holds the two together."""

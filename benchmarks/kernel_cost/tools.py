@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -18,6 +18,8 @@ Kind = Literal["recipe", "script", "libbpf"]
 
 _LIBBPF = Path("/usr/sbin")
 """Where Debian's package libbpf-tools has them."""
+_IDLE = "--pid 1"
+"""Process 1 does none of what loads do."""
 _HEADERS = Path(__file__).with_name("include")
 """What a script of 0.17 includes of the kernel's headers, which need not be installed: constants alone."""
 
@@ -28,6 +30,7 @@ class Tool:
 
     :param release: Of bpftrace; empty for libbpf-tools.
     :param differs: In what its work is more or less than the recipe's.
+    :param is_filtered: It is asked for a process that does nothing: what events of others cost.
     """
 
     kind: Kind
@@ -35,6 +38,7 @@ class Tool:
     release: str
     argv: tuple[str, ...]
     differs: str = ""
+    is_filtered: bool = False
 
     @property
     def uses_kprobes(self) -> bool:
@@ -57,12 +61,24 @@ def tools_for(
     for path, release in releases:
         # Without `--overhead off` the command itself would have run times counted now and then.
         command = ["run", subject.recipe, "--bpftrace", path, "--overhead", "off", "-f", "json", *arguments]
-        yield Tool("recipe", subject.recipe, release, (sys.executable, "-m", "runner", *command))
+        ours = Tool("recipe", subject.recipe, release, (sys.executable, "-m", "runner", *command))
+        yield ours
         script = next((each for each in tools_of(path) if each.name == subject.script), None)
         if script is not None:
             including = (path, "-I", str(_HEADERS), str(script))
             yield Tool("script", script.name, release, including, subject.script_differs)
     for words, differs in subject.others:
-        program, *rest = words.split()
-        argv = (str(_LIBBPF / program), *(each.format(**places) for each in rest))
-        yield Tool("libbpf", words.format(load="PROGRAM"), "", argv, differs)
+        yield _libbpf(words, places, differs)
+    if subject.is_filtered and releases:
+        yield replace(
+            ours, name=f"{subject.recipe} {_IDLE}", argv=(*ours.argv, *_IDLE.split()), is_filtered=True
+        )
+        if subject.others:
+            words, differs = subject.others[0]
+            yield replace(_libbpf(f"{words} -p 1", places, differs), is_filtered=True)
+
+
+def _libbpf(words: str, places: dict[str, str], differs: str) -> Tool:
+    program, *rest = words.split()
+    argv = (str(_LIBBPF / program), *(each.format(**places) for each in rest))
+    return Tool("libbpf", words.format(load="PROGRAM"), "", argv, differs)
