@@ -88,7 +88,7 @@ def _details(one: Measured) -> str:
                 [
                     name,
                     each.release or "libbpf-tools",
-                    _escaped(each.why_not) if each.ns is None else f"{each.ns:,.0f}",
+                    _escaped(each.why_not) if each.ns is None else f"{each.ns:,.0f}{_lost(each)}",
                     "" if each.slowdown is None else _percent(each.slowdown),
                     _programs(each),
                     each.differs,
@@ -107,7 +107,7 @@ def _cost(figure: Figure | None) -> str:
         return "not measured"
     if figure.ns is None or figure.slowdown is None:
         return _escaped(figure.why_not)
-    return f"{figure.ns:,.0f} ({_percent(figure.slowdown)})"
+    return f"{figure.ns:,.0f} ({_percent(figure.slowdown)}){_lost(figure)}"
 
 
 def _ratios(ours: Figure | None, others: Sequence[Figure]) -> str:
@@ -131,6 +131,11 @@ def _programs(figure: Figure) -> str:
     return ", ".join(
         f"{probe} {runs:.2f} of {ns:,.0f}".strip() for probe, runs, ns in figure.programs if runs >= 0.01
     )
+
+
+def _lost(figure: Figure) -> str:
+    """Return what is to be said of output that was lost, which costs less than output that is not."""
+    return f", {figure.lost:.0%} of its output lost" if figure.lost >= 0.005 else ""
 
 
 def _percent(ratio: float) -> str:

@@ -93,7 +93,7 @@ LOADS = {
         Load("call", "system call", 500_000, "getppid()"),
         Load("function", "call", 200_000, "calls of a function that does next to nothing"),
         Load("spin", "sample", 4_000_000, "computing; 999 samples a second and processor", hertz=999),
-        Load("open", "open", 100_000, "openat() and close() of one file"),
+        Load("open", "open", 10_000, "openat() and close() of one file"),
         Load("read-file", "read", 300_000, "pread() of 4 KiB that lie in the page cache"),
         Load("fork", "process", 2_000, "fork(), and waiting for its end"),
         Load("start", "program", 1_000, "posix_spawn(), and waiting for its end"),

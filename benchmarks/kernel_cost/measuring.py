@@ -37,11 +37,13 @@ class Turn:
 
     :param programs: Those of its programs that ran.
     :param free_ns: How long the load took before the tool was there, and `traced_ns` with it.
+    :param lost: Lines of output that it says it lost, by events of the load.
     """
 
     programs: tuple[ProgramCost, ...]
     free_ns: int
     traced_ns: int
+    lost: float = 0.0
 
     @property
     def ns(self) -> float:
@@ -87,7 +89,8 @@ def measure(tools: Iterable[Tool], load: Load, program: Path, folder: Path, roun
 
 def _turn(tool: Tool, load: Load, program: Path, folder: Path) -> Turn:
     free = load.run(program)
-    with tracing(tool, folder) as pid:
+    with tracing(tool, folder) as trace:
+        pid = trace.pid
         traced = load.run(program)
         with bpf.run_time_statistics():
             descriptors = bpf.program_descriptors(pid)
@@ -102,7 +105,7 @@ def _turn(tool: Tool, load: Load, program: Path, folder: Path) -> Turn:
             programs.append(ProgramCost(names.get(new.identity, ""), runs / counted.events, ns / runs))
     if not programs:
         raise NotMeasured("none of its programs ran")
-    return Turn(tuple(programs), free.ns, traced.ns)
+    return Turn(tuple(programs), free.ns, traced.ns, trace.lost / (traced.events + counted.events))
 
 
 def _now(pid: int, descriptors: Sequence[str]) -> list[bpf.ProgramStatistics]:

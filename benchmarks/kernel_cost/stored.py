@@ -25,6 +25,7 @@ class Figure:
     :param slowdown: By what part of its time the load took longer.
     :param programs: Probe, runs for an event, nanoseconds of each run.
     :param is_filtered: It was asked for another process than the load.
+    :param lost: Lines of output that it lost, by events of the load: what is lost costs less.
     """
 
     kind: str
@@ -37,6 +38,7 @@ class Figure:
     slowdown: float | None = None
     programs: tuple[tuple[str, float, float], ...] = ()
     is_filtered: bool = False
+    lost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ def figure(cost: Cost) -> Figure:
         slowdown=round(slowdown(cost), 3),
         programs=tuple((each.probe, round(each.runs, 3), round(each.ns, 1)) for each in programs),
         is_filtered=tool.is_filtered,
+        lost=round(cost.best.lost, 3),
     )
 
 

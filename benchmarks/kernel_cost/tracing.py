@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import re
 import signal
 import subprocess
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.host import bpf, processes
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     from benchmarks.kernel_cost.tools import Tool
 
 _LIMIT_SECONDS = 60
+_LOST = re.compile(r"^[Ll]ost (\d+) events", re.MULTILINE)
+"""What bpftrace and libbpf-tools print when their buffer was full."""
 _QUIET_SECONDS = 0.4
 """A tool that says nothing we could rely on is ready when it attached nothing for so long."""
 
@@ -27,20 +32,33 @@ class NotMeasured(Exception):
     """A tool does not trace here; the text says why, in its own words where it has any."""
 
 
+@dataclass(slots=True)
+class Tracing:
+    """A tool that traces.
+
+    :param pid: The process that holds its programs.
+    :param lost: Once it has ended: how many of its lines of output it says that it lost.
+    """
+
+    pid: int
+    lost: int = 0
+
+
 @contextlib.contextmanager
-def tracing(tool: Tool, folder: Path) -> Iterator[int]:
-    """Run a tool until the end of the block; yield the process that holds its programs.
+def tracing(tool: Tool, folder: Path) -> Iterator[Tracing]:
+    """Run a tool until the end of the block.
 
     :param folder: For what it is told by, and what it says.
     :raises NotMeasured: It ended before it traced.
     """
     with contextlib.ExitStack() as stack:
         said = stack.enter_context((folder / "said").open("wb+"))
+        printed = stack.enter_context((folder / "printed").open("wb+"))
         over = stack.enter_context(_workload(folder)) if tool.kind == "recipe" else None
         argv = [*tool.argv, *(over.argv if over else [])]
         # What others print at their end nobody reads, and some of them take long for it.
         process = stack.enter_context(
-            child(argv, end=signal.SIGKILL, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said)
+            child(argv, end=signal.SIGKILL, stdin=subprocess.DEVNULL, stdout=printed, stderr=said)
         )
         ready = over.has_begun if over else _Settled(process.pid)
         deadline = time.monotonic() + _LIMIT_SECONDS
@@ -53,11 +71,17 @@ def tracing(tool: Tool, folder: Path) -> Iterator[int]:
             time.sleep(0.02)
         holder = _holder(process.pid)
         assert holder is not None, argv
-        yield holder
+        one = Tracing(holder)
+        yield one
         if over:
             over.end()
             code = process.wait(_LIMIT_SECONDS)
             assert code == 0, (folder / "said").read_text()
+            problems = json.loads((folder / "printed").read_bytes())["quality"]["problems"]
+            one.lost = sum(each["count"] for each in problems if each["code"] == "lost-events")
+        else:
+            texts = [(folder / name).read_text(errors="replace") for name in ("said", "printed")]
+            one.lost = sum(int(count) for text in texts for count in _LOST.findall(text))
 
 
 class _Workload:
