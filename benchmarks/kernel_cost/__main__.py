@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.kernel_cost import machine, stored
 from benchmarks.kernel_cost.document import as_page
 from benchmarks.kernel_cost.loads import LOADS, built, prepared
-from benchmarks.kernel_cost.measuring import measure
+from benchmarks.kernel_cost.measuring import measure, shortest_free_ns
 from benchmarks.kernel_cost.recipe_edit import with_figures
 from benchmarks.kernel_cost.stored import Measured
 from benchmarks.kernel_cost.subjects import SUBJECTS, Subject
@@ -32,6 +32,7 @@ def measured(subject: Subject, program: Path, folder: Path, rounds: int = ROUNDS
     tools = list(tools_for(subject, releases, {"load": str(program)}))
     with prepared(LOADS[subject.load], folder) as load:
         costs = measure(tools, load, program, folder, rounds)
+    free_ns = shortest_free_ns(costs)
     return Measured(
         subject.recipe,
         datetime.now(UTC).date().isoformat(),
@@ -41,7 +42,7 @@ def measured(subject: Subject, program: Path, folder: Path, rounds: int = ROUNDS
         load.event,
         f"{load.times:,} times {load.text}" if load.hertz is None else load.text,
         rounds,
-        tuple(stored.figure(cost) for cost in costs),
+        tuple(stored.figure(cost, free_ns) for cost in costs),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,8 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from benchmarks.kernel_cost.loads import Load
+    from benchmarks.kernel_cost.loads import Done, Load
     from benchmarks.kernel_cost.tools import Tool
+
+_TIMES = 2
+"""How often the load is timed in each turn, with the tool and without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +67,14 @@ class Cost:
         return min(self.turns, key=lambda turn: turn.ns)
 
 
-def slowdown(cost: Cost) -> float:
-    """Return by what part of its time the load took longer: the median, each time of one turn's two."""
-    return statistics.median(turn.traced_ns / turn.free_ns for turn in cost.turns) - 1
+def shortest_free_ns(costs: Iterable[Cost]) -> int:
+    """Return the shortest time that the load took without any of these tools; 0 where none was measured."""
+    return min((turn.free_ns for cost in costs for turn in cost.turns), default=0)
+
+
+def slowdown(cost: Cost, free_ns: int) -> float:
+    """Return by what part of its time the load took longer: both times the shortest, see `Cost.best`."""
+    return min(turn.traced_ns for turn in cost.turns) / free_ns - 1
 
 
 def measure(tools: Iterable[Tool], load: Load, program: Path, folder: Path, rounds: int) -> list[Cost]:
@@ -88,10 +95,10 @@ def measure(tools: Iterable[Tool], load: Load, program: Path, folder: Path, roun
 
 
 def _turn(tool: Tool, load: Load, program: Path, folder: Path) -> Turn:
-    free = load.run(program)
+    free = _shortest(load, program)
     with tracing(tool, folder) as trace:
         pid = trace.pid
-        traced = load.run(program)
+        traced = _shortest(load, program)
         with bpf.run_time_statistics():
             descriptors = bpf.program_descriptors(pid)
             before = _now(pid, descriptors)
@@ -105,7 +112,11 @@ def _turn(tool: Tool, load: Load, program: Path, folder: Path) -> Turn:
             programs.append(ProgramCost(names.get(new.identity, ""), runs / counted.events, ns / runs))
     if not programs:
         raise NotMeasured("none of its programs ran")
-    return Turn(tuple(programs), free.ns, traced.ns, trace.lost / (traced.events + counted.events))
+    return Turn(tuple(programs), free.ns, traced.ns, trace.lost / (_TIMES * traced.events + counted.events))
+
+
+def _shortest(load: Load, program: Path) -> Done:
+    return min((load.run(program) for _ in range(_TIMES)), key=lambda done: done.ns)
 
 
 def _now(pid: int, descriptors: Sequence[str]) -> list[bpf.ProgramStatistics]:

@@ -68,8 +68,11 @@ class Measured:
         ]
 
 
-def figure(cost: Cost) -> Figure:
-    """Return what is kept of a measured tool."""
+def figure(cost: Cost, free_ns: int) -> Figure:
+    """Return what is kept of a measured tool.
+
+    :param free_ns: How long the load takes without it.
+    """
     tool = cost.tool
     if cost.why_not:
         return Figure(
@@ -83,7 +86,7 @@ def figure(cost: Cost) -> Figure:
         tool.differs,
         ns=round(cost.best.ns, 1),
         runs=round(sum(each.runs for each in programs), 3),
-        slowdown=round(slowdown(cost), 3),
+        slowdown=round(slowdown(cost, free_ns), 3),
         programs=tuple((each.probe, round(each.runs, 3), round(each.ns, 1)) for each in programs),
         is_filtered=tool.is_filtered,
         lost=round(cost.best.lost, 3),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.kernel_cost.loads import LOADS, built
-from benchmarks.kernel_cost.measuring import measure
+from benchmarks.kernel_cost.measuring import measure, shortest_free_ns
 from benchmarks.kernel_cost.stored import figure
 from benchmarks.kernel_cost.subjects import SUBJECTS
 from benchmarks.kernel_cost.tools import Tool, tools_for
@@ -21,7 +21,7 @@ def test_a_recipe_costs_what_its_programs_ran(bpftrace: str, tmp_path: Path) -> 
     ours, *others = tools_for(subject, [(bpftrace, release_of(bpftrace))], {})
     absent = Tool("libbpf", "absent", "", ("sh", "-c", "echo it cannot >&2; exit 1"))
     costs = measure([ours, others[0], absent], load, built(tmp_path), tmp_path, 1)
-    recipe, script, failed = (figure(cost) for cost in costs)
+    recipe, script, failed = (figure(cost, shortest_free_ns(costs)) for cost in costs)
     assert failed.ns is None
     assert failed.why_not == "it cannot"
     for one in (recipe, script):
