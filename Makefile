@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 LAB := tests/laboratory
 
-.PHONY: help demo test test-unit test-kernel test-guest system reliability bench bench-kernel lint format clean recordings \
-	corpus fuzz truth truth-compare investigations experiments matrix
+.PHONY: help demo test test-unit test-kernel test-guest system reliability bench bench-kernel startup lint format clean \
+	recordings corpus fuzz truth truth-compare investigations experiments matrix
 
 help:
 	@echo "make demo       a laboratory with packet loss, and the recipe that finds whose packets are lost"
@@ -101,6 +101,12 @@ bench-kernel: $(VENV)/ready
 	@$(LAB)/install-system test
 	@$(LAB)/fetch-bpftrace >/dev/null
 	@$(LAB)/with-tracefs $(BIN)/python -m benchmarks.kernel_cost $(RECIPES)
+
+# docs/startup.md: how long each recipe takes until its probes are attached; 10 min. RECIPES="runqlat …" for some.
+startup: $(VENV)/ready
+	@$(LAB)/install-system test
+	@$(LAB)/fetch-bpftrace >/dev/null
+	@$(LAB)/with-tracefs $(BIN)/python -m benchmarks.startup_recipes $(RECIPES)
 
 # docs/truth.md: what each recipe says of a known load, and what another mechanism says of it.
 truth: $(VENV)/ready $(VENV)/guest

@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pexpect
@@ -287,3 +288,39 @@ def test_a_file_without_end_is_refused(arguments):
     done = ebpf_recipe(*arguments)
     assert done.returncode == 6, done.stderr
     assert "more than 1024 MiB" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "list", "compare"])
+def test_a_command_loads_none_of_the_others(command):
+    """A start takes as long as what it loads: one process that is not forked from this one."""
+    script = f"""
+import sys
+from runner.cli.main import main
+main([{command!r}, "--help"])
+print(*sys.modules, file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = set(done.stderr.split())
+    own = {f"runner.cli.{name}" for name in ("run", "list", "compare", "investigate", "experiment", "doctor")}
+    assert loaded & own == {f"runner.cli.{command}"}
+
+
+def test_a_run_loads_nothing_of_a_terminal_that_is_not_there():
+    script = """
+import sys
+from runner.cli.main import main
+main(["run", "tcp-retrans", "--dry-run"])
+import runner.run, runner.trace
+print(*sys.modules, file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = done.stderr.split()
+    assert "runner.plan" in loaded
+    for name in ("rich", "runner.outcome", "runner.windows", "runner.host.target_cgroups", "runner.host.elf"):
+        assert name not in loaded, name
+
+
+def test_a_command_that_was_meant():
+    done = ebpf_recipe("lst")
+    assert done.returncode == 2
+    assert "Did you mean 'list'?" in done.stderr
