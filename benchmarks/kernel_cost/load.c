@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BLOCK = 4096, UNDER_WAY = 32, SPINS = 1000 };
+enum { BLOCK = 4096, UNDER_WAY = 32, SPINS = 1000, FUNCTION_SPINS = 4000 };
 
 static long now_ns(void) {
   struct timespec now;
@@ -41,7 +41,9 @@ static long timed(long begun, long events) {
 
 static volatile unsigned long sink;
 
-__attribute__((noinline)) void load_function(void) { sink++; }
+__attribute__((noinline)) void load_function(void) {
+  for (int each = 0; each < FUNCTION_SPINS; each++) sink++;
+}
 
 static int there[2], back[2];
 

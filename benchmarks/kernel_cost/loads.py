@@ -91,7 +91,7 @@ LOADS = {
     for each in (
         Load("wake", "wake-up", 200_000, "two threads of one processor that wake each other by pipes"),
         Load("call", "system call", 500_000, "getppid()"),
-        Load("function", "call", 200_000, "calls of a function that does next to nothing"),
+        Load("function", "call", 200_000, "calls of a function that computes for about a microsecond"),
         Load("spin", "sample", 4_000_000, "computing; 999 samples a second and processor", hertz=999),
         Load("open", "open", 10_000, "openat() and close() of one file"),
         Load("read-file", "read", 300_000, "pread() of 4 KiB that lie in the page cache"),

@@ -5,6 +5,7 @@ It can read those files and not change them; what it writes into the folder that
 
 from __future__ import annotations
 
+import compileall
 import contextlib
 import os
 import platform
@@ -32,6 +33,8 @@ _NEEDED = {
     "udevadm": "udev",
     "file": "file",
 }
+_PACKAGES = ("runner", "tests")
+
 VNG = Path(sys.executable).with_name("vng")
 
 BOOT_SECONDS = 120
@@ -39,6 +42,9 @@ BOOT_SECONDS = 120
 
 _STANDSTILL = "softlockup_panic=1 watchdog_thresh=30"
 """A processor that does nothing but spin in the kernel for a minute ends the guest."""
+
+_CHEAP = "mitigations=off"
+"""Each entry into the kernel would change the page tables, and what is emulated forgets all that it had translated."""
 
 _SHARE = "-fsdev local,id=cached,path=/,security_model=none,readonly=on,multidevs=remap"
 _CACHED = """\
@@ -106,6 +112,9 @@ def booted(
     """
     image = fetched_kernel(kernel)
     assert image is not None
+    for package in _PACKAGES:
+        # Nobody can keep what is compiled inside, and each start would do it again.
+        compileall.compile_dir(_ROOT / package, quiet=1)
     code = folder / "exit-code"
     code.unlink(missing_ok=True)
     script = folder / "run.sh"
@@ -129,7 +138,7 @@ def booted(
     # Its own /var/cache is empty. /dev/kvm may open and the guest hang all the same, so it is emulated.
     argv = [
         str(VNG), "--run", str(image), "--disable-kvm", "--cpus", "2", "--memory", "2G", "--user", "root",
-        "--append", _STANDSTILL, "--rwdir", str(folder), "--rodir", str(_CACHE),
+        "--append", f"{_STANDSTILL} {_CHEAP}", "--rwdir", str(folder), "--rodir", str(_CACHE),
         f"--qemu-opts={_SHARE} -device virtio-9p-pci,fsdev=cached,mount_tag=cached", "--", str(script),
     ]  # fmt: skip
     # vng looks for its own parts by their names.
