@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from runner.recipe.model import Guard, Recipe, Variant
     from runner.recipe.parameters import Value
 
+_KEPT_NAMES = "@names"
+"""The scratch map of recipes that keep the names of processes (`include/task.bt.j2`)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -133,8 +136,8 @@ def _word(byteorder: ByteOrder) -> Callable[[str], Markup]:
     """Return what templates call as `word("read")`: the integer that carries a short text as a key."""
 
     def word(text: str) -> Markup:
-        if type(text) is not str or not text.isascii() or not 0 < len(text) < WORD_BYTES:
-            raise TypeError(f"a word is an ASCII text of up to {WORD_BYTES - 1} letters")
+        if type(text) is not str or not text.isascii() or not 0 < len(text) <= WORD_BYTES:
+            raise TypeError(f"a word is an ASCII text of up to {WORD_BYTES} letters")
         number = int.from_bytes(text.encode().ljust(WORD_BYTES, b"\0"), byteorder)
         return Markup(f"(uint64){number}")  # noqa: S704
 
@@ -355,6 +358,8 @@ def _context(
         "arch": arch,
         "word": _word(byteorder),
         "is_call": named_calls(arch),
+        "names_are_kept": _KEPT_NAMES in recipe.scratch_maps
+        and (facts is None or "quick-tuples" in facts.bpftrace_features),
         "kernel_stack": _code(taken_stack("kernel-stack", STACK_DEPTH)),
         "user_stack": _code(taken_stack("user-stack", STACK_DEPTH)),
     }
