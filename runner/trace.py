@@ -18,7 +18,7 @@ from runner.capture.quality import problem
 from runner.companions import CompanionWatch
 from runner.errors import Interrupted, Terminated
 from runner.host import kernel, processes
-from runner.host.bpf import probe_names
+from runner.host.bpf import link_types, probe_names
 from runner.interrupts import Interrupts
 from runner.overhead import Meter
 from runner.targets import TargetWatch, missing_folders
@@ -261,10 +261,10 @@ def _tracer_of(pid: int) -> int:
 def _unattached(program: str, tracer: int) -> list[str]:
     """Return the program's probes that the kernel does not have, as far as we may ask it."""
     try:
-        names = probe_names(tracer)
+        names, links = probe_names(tracer), link_types(tracer)
     except OSError:
         return []
-    return missing_probes(program, names.values()) if names else []
+    return missing_probes(program, names.values(), frozenset(links.values())) if names else []
 
 
 def _ending(reason: str, recording: Recording, job: Job) -> tuple[EndedBy, list[Problem]]:

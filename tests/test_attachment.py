@@ -22,6 +22,12 @@ def test_each_probe_that_is_not():
     assert missing_probes(PROGRAM, ALL[:4]) == ["1 of 2 in /bin/ls"]
 
 
+def test_a_link_to_many_functions_does_not_say_which():
+    assert missing_probes(PROGRAM, ALL[:2] + ALL[3:], {"kprobe_multi"}) == []
+    assert missing_probes(PROGRAM, ALL[1:], {"kprobe_multi"}) == ["tcp_probe"]
+    assert missing_probes(PROGRAM, ALL[:3], {"uprobe_multi"}) == []
+
+
 QUOTED = """
 uprobe:"/opt/a b, c":one,
 uprobe:"/proc/7/root/x":0x1f

@@ -46,9 +46,6 @@ if TYPE_CHECKING:
     from runner.recipe.model import Guard, Recipe, Variant
     from runner.recipe.parameters import Value
 
-_KEPT_NAMES = "@names"
-"""The scratch map of recipes that keep the names of processes (`include/task.bt.j2`)."""
-
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -358,8 +355,6 @@ def _context(
         "arch": arch,
         "word": _word(byteorder),
         "is_call": named_calls(arch),
-        "names_are_kept": _KEPT_NAMES in recipe.scratch_maps
-        and (facts is None or "quick-tuples" in facts.bpftrace_features),
         "kernel_stack": _code(taken_stack("kernel-stack", STACK_DEPTH)),
         "user_stack": _code(taken_stack("user-stack", STACK_DEPTH)),
     }

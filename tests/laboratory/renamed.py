@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 import time
+from pathlib import Path
 
 LONGER_SECONDS = 1.3
 SET_NAME = 15
@@ -28,8 +29,7 @@ def _rename(name: str) -> None:
 
 def _renamed_by_a_thread(name: str) -> None:
     def write() -> None:
-        with open(f"/proc/self/task/{os.getpid()}/comm", "w") as file:
-            file.write(name)
+        Path(f"/proc/self/task/{os.getpid()}/comm").write_text(name)
 
     thread = threading.Thread(target=write)
     thread.start()
@@ -40,8 +40,7 @@ def _as_another(name: str, times: int, pid: int = 0) -> int:
     """Call as a child of a name of its own; return its number, which is `pid` where that is given."""
     while True:
         if pid:
-            with open("/proc/sys/kernel/ns_last_pid", "w") as file:
-                file.write(str(pid - 1))
+            Path("/proc/sys/kernel/ns_last_pid").write_text(str(pid - 1))
         child = os.fork()
         if child == 0:
             if pid in (0, os.getpid()):
@@ -81,7 +80,7 @@ def main() -> None:
     thread.start()
     thread.join()
     _as_another("nm-child-b", 900, _as_another("nm-child-a", 800))
-    os.execv(sys.executable, [sys.executable, "-S", "-E", __file__, "again"])
+    os.execv(sys.executable, [sys.executable, "-S", "-E", __file__, "again"])  # noqa: S606
 
 
 if __name__ == "__main__":
