@@ -24,9 +24,9 @@ def missing_probes(program: str, attached: Iterable[str], links: Collection[str]
     number is compared: the kernel names only the file.
 
     :param attached: What the kernel says that bpftrace's programs are attached to.
-    :param links: Types of the links that attach them. Of a kprobe_multi or uprobe_multi few kernels say to which
-        functions, and bpftrace makes one of a kprobe and the kretprobe of the same function where the kernel
-        can (0.27, Linux 6.10): none is missed then.
+    :param links: Types of the links that attach them. Of a kprobe_multi or uprobe_multi few kernels say to
+        which functions, and bpftrace makes one of a kprobe and the kretprobe of the same function where the
+        kernel can (0.27, Linux 6.10): none is missed then.
     """
     there = Counter(attached)
     wanted: Counter[str] = Counter()
