@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 PASSWORD_WANTED = "password"  # noqa: S105
 """The reason that a waiting is woken with where sudo asks for a password."""
 
-READY_TIMEOUT_SECONDS = 120.0
-"""bpftrace needs 0.1 to 0.3 s on a host and up to 30 s in an emulated guest; many probes take longer."""
+READY_TIMEOUT_SECONDS = 300.0
+"""bpftrace needs 0.1 to 0.3 s on a host, and in an emulated guest up to 30 s, for a long program up to three minutes;
+many probes take longer."""
 
 Taken = Literal["kept", "taken", "last"]
 """What becomes of a line: it stays in the recording; it was taken and need not be kept; likewise, and with
