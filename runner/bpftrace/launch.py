@@ -9,6 +9,8 @@ import subprocess
 from typing import TYPE_CHECKING, Protocol
 
 from runner.errors import HostRefused
+from runner.host import bpf
+from runner.host.processes import descendants_of
 from runner.lifetime import end_with_parent
 
 if TYPE_CHECKING:
@@ -33,6 +35,9 @@ class Child(Protocol):
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal, or the nearest to it that we are allowed; a stopped process is continued."""
+
+    def probe_descriptors(self) -> int | None:
+        """Return how many descriptors keep bpftrace's probes attached; None where we may not look."""
 
     def nudge(self) -> None:
         """Make bpftrace look again whether a signal has come; one that ends already is not disturbed."""
@@ -101,6 +106,10 @@ class DirectChild:
         for each in (number, signal.SIGCONT):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._popen.pid, each)
+
+    def probe_descriptors(self) -> int | None:
+        """Return how many descriptors keep bpftrace's probes attached; None where we may not look."""
+        return bpf.count_attached([self.pid, *descendants_of(self.pid)])
 
     def nudge(self) -> None:
         """Stop and continue it: that alone ends an epoll_wait early (signal(7)), and harms no write."""

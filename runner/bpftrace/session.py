@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from runner.bpftrace.process import (
     Wake,
 )
 from runner.bpftrace.recording import Moment, Recording, clock_ns
-from runner.errors import TraceFailed
+from runner.errors import TraceFailed, ValueRefused
 
 if TYPE_CHECKING:
     import types
@@ -29,9 +30,12 @@ if TYPE_CHECKING:
 PASSWORD_WANTED = "password"  # noqa: S105
 """The reason that a waiting is woken with where sudo asks for a password."""
 
-READY_TIMEOUT_SECONDS = 300.0
-"""bpftrace needs 0.1 to 0.3 s on a host, and in an emulated guest up to 30 s, for a long program up to three minutes;
-many probes take longer."""
+READY_TIMEOUT_SECONDS = 120.0
+"""bpftrace needs 0.1 to 0.3 s on a host, up to 4 s for a long program or many probes, and a hundred times as
+long where all is emulated."""
+
+READY_VARIABLE = "EBPF_RECIPE_READY_SECONDS"
+"""Another limit, for a machine that is that slow."""
 
 Taken = Literal["kept", "taken", "last"]
 """What becomes of a line: it stays in the recording; it was taken and need not be kept; likewise, and with
@@ -40,8 +44,23 @@ it the window ends (`LAST_LINE`)."""
 Listener = Callable[[bytes, int], Taken]
 """Takes a line of stdout and when it was read (`clock_ns()`)."""
 
+_MOST_READY_SECONDS = 86_400
+
 LAST_LINE = "last line"
 """The reason that a waiting is woken with where a listener has what it wants."""
+
+
+def ready_timeout_seconds() -> float:
+    """Return how long bpftrace may take until its probes are attached.
+
+    :raises ValueRefused: The variable that says so is no number of seconds.
+    """
+    text = os.environ.get(READY_VARIABLE, "")
+    if not text:
+        return READY_TIMEOUT_SECONDS
+    if not text.isascii() or not text.isdecimal() or not 0 < int(text) <= _MOST_READY_SECONDS:
+        raise ValueRefused(f"{READY_VARIABLE}={text!r}: a number of seconds from 1 to {_MOST_READY_SECONDS}")
+    return float(text)
 
 
 class Session:
@@ -85,18 +104,20 @@ class Session:
         """Make a waiting `wait_ready` or `wait` return the reason; safe in signal handlers and threads."""
         self._process.wake(reason)
 
-    def wait_ready(self, timeout_seconds: float = READY_TIMEOUT_SECONDS) -> str | None:
+    def wait_ready(self, timeout_seconds: float | None = None) -> str | None:
         """Wait until every probe is attached.
 
+        :param timeout_seconds: `ready_timeout_seconds()` where none is given.
         :returns: None when it is so, else the reason given to `wake`.
         :raises TraceFailed, HostRefused: bpftrace ended first, or never got ready.
         """
-        reason = self._wait(timeout_seconds, until_ready=True)
+        limit = ready_timeout_seconds() if timeout_seconds is None else timeout_seconds
+        reason = self._wait(limit, until_ready=True)
         if reason == "timeout":
             self.stop()
             raise TraceFailed(
-                f"bpftrace was not ready after {timeout_seconds:.0f} s",
-                hint="fewer probes, or a host that is less busy",
+                f"bpftrace was not ready after {limit:.0f} s",
+                hint=f"fewer probes, or a host that is less busy; {READY_VARIABLE}=600 waits longer",
             )
         if reason == "flood":
             self.stop()
@@ -125,9 +146,10 @@ class Session:
         for number, silence_seconds, limit_seconds in GRACE:
             if self._process.is_drained:
                 break
+            before = self._process.probe_descriptors()
             self._process.signal(number)
             patience = self._process.nudge_seconds
-            if self._read_to_end(patience, patience) == "silence":
+            if self._read_to_end(patience, patience) == "silence" and not self._is_detaching(before):
                 # It went on counting until now.
                 self.recording.ended = Moment.now()
                 self._process.nudge()
@@ -137,6 +159,14 @@ class Session:
         self._flush_line()
         self.recording.errors = dict(self._process.errors)
         return self.recording
+
+    def _is_detaching(self, before: int | None) -> bool:
+        """Whether bpftrace has begun to end: before it prints it closes its probes, 20 to 30 ms each.
+
+        :param before: `probe_descriptors` before its signal.
+        """
+        now = self._process.probe_descriptors()
+        return before is not None and now is not None and now < before
 
     def _read_to_end(self, silence_seconds: float, limit_seconds: float) -> str:
         """Read until the end of both streams, a silence, a limit or somebody who cannot wait."""

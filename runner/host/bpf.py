@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _BPF_SYSCALL = {"x86_64": 321, "aarch64": 280, "ppc64le": 361, "s390x": 351, "riscv64": 280}
 # enum bpf_cmd and enum bpf_stats_type of include/uapi/linux/bpf.h.
@@ -55,6 +55,8 @@ class _Load(ctypes.Structure):
         ("debug", ctypes.c_uint32 * 9), ("function", ctypes.c_uint32),
     )  # fmt: skip
 
+
+_LINK_DESCRIPTORS = ("anon_inode:bpf_link", "anon_inode:bpf-link")
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -200,12 +202,24 @@ def link_types(pid: int) -> dict[int, str]:
     :raises OSError: The process is gone, or not ours to look at.
     """
     types = {}
-    for kind in ("anon_inode:bpf_link", "anon_inode:bpf-link"):
+    for kind in _LINK_DESCRIPTORS:
         for descriptor in _descriptors(pid, kind):
             words = _fdinfo_words(pid, descriptor)
             if "prog_id" in words:
                 types[int(words["prog_id"])] = words.get("link_type", "")
     return types
+
+
+def count_attached(pids: Iterable[int]) -> int | None:
+    """Return how many descriptors of these processes keep programs attached; None where we may not look."""
+    try:
+        return sum(
+            len(_descriptors(pid, kind))
+            for pid in pids
+            for kind in ("anon_inode:[perf_event]", *_LINK_DESCRIPTORS)
+        )
+    except OSError:
+        return None
 
 
 def program_type(pid: int, descriptor: str) -> tuple[int, int]:

@@ -326,3 +326,15 @@ def test_what_a_command_started_ends_with_it():
     assert process.returncode == 0
     names = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
     assert b"sleep\x0061.25\x00" not in names
+
+
+@pytest.mark.parametrize("recipe", ["syscount", "runqlat", "tcptop"])
+def test_the_window_ends_where_counting_ends(bpftrace, recipe):
+    """Bpftrace is silent for as long as it detaches one probe after the other, and counts no more meanwhile."""
+    seconds = []
+    for _ in range(3):
+        done = ebpf_recipe("run", recipe, "-d", "1s", "-f", "json", "--bpftrace", bpftrace)
+        assert done.returncode == 0, done.stderr
+        seconds.append(json.loads(done.stdout)["window"]["duration_seconds"])
+    assert min(seconds) >= 1
+    assert sorted(seconds)[1] < 1.2

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.bpftrace.session import READY_VARIABLE
 from tests.laboratory.boot import BOOT_SECONDS, booted, missing
 from tests.laboratory.kernels import fetched_kernel
 from tests.laboratory.matrix import records
@@ -48,7 +49,8 @@ def run_place(
     reason = missing(kernel)
     if reason is not None:
         return reason
-    module = [str(_WITH_TRACEFS), sys.executable, "-m", "tests.laboratory.matrix.place"]
+    patience = f"{READY_VARIABLE}={limit:.0f}"
+    module = ["env", patience, str(_WITH_TRACEFS), sys.executable, "-m", "tests.laboratory.matrix.place"]
     paths = [word for path in bpftraces for word in ("--bpftrace", path)]
     with tempfile.TemporaryDirectory(prefix="ebpf-recipe-guest-") as name:
         lines = _Lines.begin(Path(name) / "cells.jsonl", out)
