@@ -73,7 +73,7 @@ class TestPage:
 
     def test_output_that_was_lost_is_named(self) -> None:
         losing = replace(ours("0.27.1", 520.6), lost=0.251)
-        assert "| 521 (+12%), 25% of its output lost |" in as_page({"r": measured(losing)})
+        assert "| 521 (+12%), 0.25 lines lost for an event |" in as_page({"r": measured(losing)})
 
     def test_it_says_where_and_when_of_each(self) -> None:
         later = replace(ALL, recipe="s", date="2026-11-30")

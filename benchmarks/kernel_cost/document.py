@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.kernel_cost.stored import releases
@@ -22,6 +23,8 @@ lower bound, for entering and leaving a probe is outside of them. So the load is
 counting off: the slowdown is by what part of its time it takes longer with the tool than without. A load
 that does one thing and nothing else is the worst case; an application does other work between two events.
 With `--pid 1` (`-p 1`) a tool is asked for another process: that is the price of what nobody asked for.
+Times of loads vary by a tenth or two from run to run on a virtual machine, nanoseconds by a twentieth: a
+slowdown below zero is none.
 
 All figures of a recipe are of one run: their ratios hold on other machines better than they do themselves.
 """
@@ -42,8 +45,9 @@ def _overview(measured: Sequence[Measured]) -> Iterable[str]:
     yield "\n## All recipes\n\n"
     yield (
         "Nanoseconds for an event, and the slowdown of the load, by release of bpftrace. Ratios are the\n"
-        "recipe's nanoseconds by those of the other tool: below 1 the recipe is cheaper. In what their work\n"
-        "differs, the tables below say.\n\n"
+        "recipe's nanoseconds by those of the other tool: below 1 the recipe is cheaper. Most other tools\n"
+        "do less: a recipe names the process that an event is of, by id and name, and has more keys. In what\n"
+        "the work of each differs, the tables below say.\n\n"
     )
     head = ["recipe", "event"]
     head += [f"{release}: ns (slowdown)" for release in known]
@@ -128,14 +132,13 @@ def _ratios(ours: Figure | None, others: Sequence[Figure]) -> str:
 
 def _programs(figure: Figure) -> str:
     """Return the programs that ran for the load: less often than for one event in a hundred is by chance."""
-    return ", ".join(
-        f"{probe} {runs:.2f} of {ns:,.0f}".strip() for probe, runs, ns in figure.programs if runs >= 0.01
-    )
+    often = [each for each in figure.programs if each[1] >= 0.01]
+    return ", ".join(f"{Path(probe).name} {runs:.2f} of {ns:,.0f}".strip() for probe, runs, ns in often)
 
 
 def _lost(figure: Figure) -> str:
     """Return what is to be said of output that was lost, which costs less than output that is not."""
-    return f", {figure.lost:.0%} of its output lost" if figure.lost >= 0.005 else ""
+    return f", {figure.lost:.2f} lines lost for an event" if figure.lost >= 0.005 else ""
 
 
 def _percent(ratio: float) -> str:

@@ -72,7 +72,7 @@ def _with_cost(recipe: Summary) -> str:
         cost, slowdown = f"{'not measured':>12}", ""
     else:
         cost = f"{recipe.cost.ns:>9,} ns per {recipe.cost.event}"
-        slowdown = "" if recipe.cost.slowdown is None else f"{recipe.cost.slowdown:+.1%}"
+        slowdown = "" if recipe.cost.slowdown is None else f"{recipe.cost.slowdown:+.0%}"
     return f"{recipe.id:<20} {recipe.overhead:<6} {cost:<35} {slowdown:>7} {recipe.title}"
 
 

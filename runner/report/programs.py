@@ -162,7 +162,7 @@ def _map(identity: int, maps: Mapping[int, Map]) -> str:
 
 def _unused(maps: Sequence[Map]) -> str:
     size = _bytes(sum(each["memory_bytes"] for each in maps))
-    head = f"{len(maps)} maps of {size} that no program names: "
+    head = f"{len(maps)} map{'s' * (len(maps) != 1)} of {size} that no program names: "
     return head + _some([f"{each['id']} {readable(each['name'])}".rstrip() for each in maps])
 
 

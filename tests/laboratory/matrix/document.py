@@ -30,9 +30,10 @@ _HEAD = """# Which recipe works where
 have not been seen. Those that were seen took {together} together.
 
 Each cell is a run of the recipe around a load that does a known thing a known number of times
-(`tests/laboratory/known_loads`). `works` means that the recipe counted it as often as the load did it, but for those
-events that the capture itself says it missed; behind it stand the variants that did, where a recipe has several: of
+(`tests/laboratory/known_loads`). `works` means that the recipe counted it as often as the load did it at least, but for
+those events that the capture itself says it missed: a retransmit or a switch comes more often than it must. Behind it stand the variants that did, where a recipe has several: of
 function-calls and function-latency, the kinds of probes. Where nothing works stands why, and so where nobody has seen it.
+A guest's kernel has the bpftrace that Debian ships with it; `make matrix PLACES=6.12+0.27.1` sees another pair.
 
 """
 _COUNTED = """
