@@ -46,8 +46,8 @@ def _overview(measured: Sequence[Measured]) -> Iterable[str]:
     yield (
         "Nanoseconds for an event, and the slowdown of the load, by release of bpftrace. Ratios are the\n"
         "recipe's nanoseconds by those of the other tool: below 1 the recipe is cheaper. Most other tools\n"
-        "do less: a recipe names the process that an event is of, by id and name, and has more keys. In what\n"
-        "the work of each differs, the tables below say.\n\n"
+        "do less: a recipe names the process that an event is of, by id and name, and has more keys. In\n"
+        "what the work of each differs, the tables below say.\n\n"
     )
     head = ["recipe", "event"]
     head += [f"{release}: ns (slowdown)" for release in known]

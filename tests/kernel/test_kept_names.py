@@ -23,7 +23,7 @@ def test_calls_are_those_of_the_name_at_the_time(bpftrace, recipe, table, tmp_pa
     for line in told_file.read_text().splitlines():
         name, count = line.split()
         told[name] += int(count)
-    assert len(told) == 6
+    assert len(told) == 8
     seen = Counter()
     for row in run.rows(table):
         if row["key"]["comm"].startswith("nm-"):
