@@ -3,9 +3,10 @@
 import json
 import re
 import signal
+from argparse import ArgumentTypeError
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.recipe.catalogue import recipe_ids
@@ -17,7 +18,7 @@ from tests.laboratory.matrix.cell import Cell, Key
 from tests.laboratory.matrix.digest import digest_of
 from tests.laboratory.matrix.document import page
 from tests.laboratory.matrix.places import PLANNED, Column, columns_of
-from tests.laboratory.matrix.store import Last, Store, read_store, write_store
+from tests.laboratory.matrix.store import Damaged, Last, Store, read_store, write_store
 from tests.laboratory.matrix.variants import variants_of
 
 RECIPES = recipe_ids()
@@ -73,6 +74,8 @@ REASONS = st.sampled_from(
 )
 
 
+# Whoever loads all recipes first takes longer than a deadline.
+@settings(deadline=None)
 @given(
     st.dictionaries(st.sampled_from(KEYS), st.tuples(OUTCOMES, REASONS, st.booleans()), max_size=60),
     st.dictionaries(st.sampled_from(PLANNED), REASONS.filter(bool)),
@@ -210,8 +213,26 @@ def test_a_file_says_in_which_cell_its_writer_stood_still(tmp_path):
 def test_places_are_kernels_with_their_bpftrace():
     assert columns_of("host,6.1,6.12,7.2") == PLANNED
     assert columns_of("6.1,6.1+0.27.1") == (Column("6.1", "0.17.0"), Column("6.1", "0.27.1"))
-    with pytest.raises(ValueError, match="with which bpftrace"):
-        columns_of("6.9")
+
+
+@pytest.mark.parametrize("text", ["6.9", "6.9+0.27.1", "nope", "", "host+", "host+x", "6.1+0.27", "6.1,,7.2"])
+def test_what_is_no_place(text):
+    with pytest.raises(ArgumentTypeError, match=r"is no place; there are host, 6.1|which bpftrace"):
+        columns_of(text)
+
+
+@pytest.mark.parametrize("content", ["", "{", "{}", "[]", "null", '{"cells": [{"recipe": "runqlat"}]}'])
+def test_a_damaged_store_is_named(tmp_path, content):
+    (tmp_path / "c.json").write_text(content)
+    with pytest.raises(Damaged, match=r"is damaged .*put back the one of the last commit"):
+        read_store(tmp_path / "c.json", ["runqlat"])
+
+
+@pytest.mark.parametrize("line", ["[]", "7", "{}", "null", '{"cell":{}}', '{"begins": 5}', "\\xff", '{"cell'])
+def test_a_line_that_is_none_is_left_out(tmp_path, line):
+    path = tmp_path / "host.jsonl"
+    path.write_text(line + "\n")
+    assert records.read(path) == records.Records()
 
 
 # -- a run of it, whose places are pretended

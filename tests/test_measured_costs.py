@@ -1,119 +1,54 @@
-"""What was measured of a recipe's cost: shown newest first, listed by the newest, the cheapest recipe first."""
+"""Measured costs of recipes: what the list takes, which reads them without the model, is what the model takes."""
 
-import json
-import shutil
-from pathlib import Path
+import math
 
 import pytest
+from pydantic import ValidationError
 
-from tests.command import ebpf_recipe
-from tests.test_lint import RECIPE, TEMPLATE, VALID
+from runner.recipe.cost import Cost, check_costs
+from runner.recipe.model_cost import OverheadNote
 
-NOTE = "overhead: {level: low, reason: A map update for each seek.}\n"
-MEASURED = """\
-overhead:
-  level: high
-  reason: A map update for each seek.
-  measured:
-    - {bpftrace: 0.9.8, kernel: "6.18", event: seek, ns: 9, slowdown: 0.5}
-    - {bpftrace: 0.27.1, kernel: "6.9", event: seek, ns: 8000}
-    - {bpftrace: 0.27.1, kernel: "6.18", event: seek, ns: 4321, slowdown: 0.123}
-    - {bpftrace: 0.23.2, kernel: "6.18", event: seek, ns: 5000, slowdown: -0.004}
-"""
-CHEAP = """\
-overhead:
-  level: low
-  reason: A map update for each seek.
-  measured: [{bpftrace: 0.23.2, kernel: "6.18", event: seek, ns: 310, slowdown: 0}]
-"""
+GOOD = {"bpftrace": "0.27.1", "kernel": "6.18", "event": "wake-up", "ns": 5, "slowdown": 0.1}
 
 
-@pytest.fixture
-def catalogue(tmp_path):
-    """Return a catalogue of `seeks`, which is dear, `cheap`, and `untold`, of which nothing was measured."""
-    folder = Path(shutil.copytree(VALID, tmp_path / "catalogue"))
-    text = (folder / RECIPE).read_text()
-    assert NOTE in text
-    for name, note in (("seeks", MEASURED), ("cheap", CHEAP), ("untold", NOTE)):
-        own = text.replace(NOTE, note).replace("id: seeks", f"id: {name}")
-        (folder / RECIPE).with_stem(name).write_text(own)
-        shutil.copy(VALID / TEMPLATE, (folder / TEMPLATE).with_name(f"{name}.bt.j2"))
-    return folder
+def both(*measured):
+    """Return whether the list and the model take these."""
+    answers = []
+    try:
+        check_costs([Cost(**{"slowdown": None, **each}) for each in measured])
+        answers.append(True)
+    except (ValueError, TypeError):
+        answers.append(False)
+    try:
+        OverheadNote.model_validate({"level": "low", "reason": "It is.", "measured": list(measured)})
+        answers.append(True)
+    except ValidationError:
+        answers.append(False)
+    return answers
 
 
-def listed(catalogue, *arguments):
-    done = ebpf_recipe("--recipes", str(catalogue), "list", "--layer", "app", *arguments)
-    assert done.returncode == 0, done.stderr
-    return done
-
-
-def test_the_cheapest_comes_first_by_its_newest_bpftrace(catalogue):
-    done = listed(catalogue, "--sort", "cost")
-    lines = {line.split()[0]: line for line in done.stdout.splitlines()}
-    places = {name: place for place, name in enumerate(lines)}
-    assert places["cheap"] < places["seeks"] < places["untold"]
-    assert "    4,321 ns per seek " in lines["seeks"]
-    assert " +12.3% Seeks by process" in lines["seeks"]
-    assert "      310 ns per seek " in lines["cheap"]
-    assert " +0.0% " in lines["cheap"]
-    assert "not measured " in lines["untold"]
-    assert "bpftrace 0.27.1 on kernel 6.18" in done.stderr
-    assert "0.9.8" not in done.stderr
-
-
-def test_json_has_the_costs_in_that_order_too(catalogue):
-    rows = json.loads(listed(catalogue, "--json", "--sort", "cost").stdout)
-    costs = [None if row["cost"] is None else row["cost"]["ns"] for row in rows]
-    known = [cost for cost in costs if cost is not None]
-    assert costs == sorted(known) + [None] * (len(costs) - len(known))
-    by_id = {row["id"]: row for row in rows}
-    assert by_id["seeks"]["cost"] == {
-        "bpftrace": "0.27.1", "kernel": "6.18", "event": "seek", "ns": 4321, "slowdown": 0.123,
-    }  # fmt: skip
-    assert by_id["seeks"]["overhead"] == "high"
-    assert by_id["cheap"]["cost"]["ns"] == 310
-    assert by_id["untold"]["cost"] is None
-
-
-def test_the_order_is_by_id_unless_it_is_asked_for(catalogue):
-    rows = json.loads(listed(catalogue, "--json").stdout)
-    assert [row["id"] for row in rows] == sorted(row["id"] for row in rows)
-    assert listed(catalogue).stderr == ""
-    assert "ns per" not in listed(catalogue).stdout
-
-
-def test_an_order_that_there_is_not(catalogue):
-    done = ebpf_recipe("list", "--sort", "costs")
-    assert done.returncode == 3
-    assert "did you mean cost?" in done.stderr
-
-
-def test_show_has_all_of_them_newest_first(catalogue):
-    text = " ".join(ebpf_recipe("--recipes", str(catalogue), "show", "seeks").stdout.split())
-    lines = (
-        "bpftrace 0.27.1 on kernel 6.18: 4,321 ns per seek; a load of such events alone took 12.3% longer",
-        "bpftrace 0.27.1 on kernel 6.9: 8,000 ns per seek bpftrace",
-        "bpftrace 0.23.2 on kernel 6.18: 5,000 ns per seek; a load of such events alone took no longer",
-        "bpftrace 0.9.8 on kernel 6.18: 9 ns per seek; a load of such events alone took 50% longer",
-    )
-    places = [text.index(line) for line in lines]
-    assert places == sorted(places)
-    assert "not measured" not in text
-    assert "not measured" in ebpf_recipe("--recipes", str(catalogue), "show", "untold").stdout
-
-
-def test_show_as_json_has_them_as_written(catalogue):
-    shown = json.loads(ebpf_recipe("--recipes", str(catalogue), "show", "seeks", "--json").stdout)
-    assert [each["ns"] for each in shown["overhead"]["measured"]] == [9, 8000, 4321, 5000]
-    assert shown["overhead"]["measured"][1]["slowdown"] is None
+def test_what_is_taken():
+    older = {**GOOD, "bpftrace": "0.9.0", "slowdown": None}
+    assert both(GOOD, older, {**GOOD, "kernel": "5.4", "slowdown": -0.2}) == [True, True]
+    assert both({**GOOD, "slowdown": 1}) == [True, True]
+    assert both({name: GOOD[name] for name in GOOD if name != "slowdown"}) == [True, True]
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), [("ns: 9,", "ns: nine,"), ("0.9.8", "new"), ("event: seek", "events: seek")]
-)
-def test_a_list_says_where_a_cost_is_wrong(catalogue, old, new):
-    path = catalogue / RECIPE
-    path.write_text(path.read_text().replace(old, new, 1))
-    done = ebpf_recipe("--recipes", str(catalogue), "list", "--sort", "cost")
-    assert done.returncode == 3
-    assert f"{path}:" in done.stderr
+    ("member", "wrong"),
+    [
+        *(("ns", each) for each in (-5, 0, 10**30, True, "500", 1.5, math.nan)),
+        *(("slowdown", each) for each in (math.nan, math.inf, 1e300, -3, -0.5, True, "0.1")),
+        *(("event", each) for each in ("a\x1b[31mb", "a\n", "", "-a", "a" * 21, 5)),
+        *(("bpftrace", each) for each in ("27", "0.27.1.2", "0.\uff127.1", "0.027.1", "0.27.1\n", "0.%s.1" % ("9" * 5000))),
+        *(("kernel", each) for each in ("-6.1", "6", "6.18.1", "6.1\n", 6.18)),
+    ],
+)  # fmt: skip
+def test_what_is_refused(member, wrong):
+    assert both({**GOOD, member: wrong}) == [False, False]
+
+
+def test_costs_that_cannot_stand_side_by_side():
+    assert both(GOOD, GOOD) == [False, False]
+    assert both(GOOD, {**GOOD, "kernel": "6.1", "event": "call"}) == [False, False]
+    assert both({**GOOD, "more": 1}) == [False, False]

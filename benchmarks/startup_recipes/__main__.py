@@ -69,10 +69,15 @@ def main() -> None:
     given = parser.parse_args()
     stored_file = given.folder / "startup.json"
     machine = f"Linux {platform.release()}, {platform.machine()}, {os.cpu_count()} processors"
+    unknown = set(given.recipes) - set(recipe_ids())
+    if unknown:
+        parser.error(f"no such recipe: {', '.join(sorted(unknown))}")
     kept: list[Figures] = []
-    if stored_file.exists():
+    if given.recipes and stored_file.exists():
         earlier: Stored = json.loads(stored_file.read_text())
-        kept = [each for each in earlier["figures"] if earlier["machine"] == machine]
+        if earlier["machine"] != machine:
+            parser.error(f"what is stored is of another machine ({earlier['machine']}): measure all recipes")
+        kept = earlier["figures"]
     releases = [find_bpftrace(path) for path in paths()]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

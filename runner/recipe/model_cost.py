@@ -4,21 +4,24 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from runner.recipe.cost import EVENT, KERNEL, LEAST_SLOWDOWN, MOST_NS, MOST_SLOWDOWN, RELEASE
 from runner.recipe.model_base import Strict, Text
 
 
 class MeasuredCost(Strict):
     """What all programs of the recipe took under a fixed load, with one bpftrace on one kernel."""
 
-    bpftrace: Annotated[str, StringConstraints(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
+    bpftrace: Annotated[str, StringConstraints(pattern=RELEASE)]
     """The release, as `bpftrace --version` says it: 0.27.1."""
-    kernel: Annotated[str, StringConstraints(pattern=r"^[0-9]+\.[0-9]+$")]
+    kernel: Annotated[str, StringConstraints(pattern=KERNEL)]
     """The kernel's release, as far as its second number: 6.18."""
-    event: Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z -]*$", max_length=20)]
+    event: Annotated[str, StringConstraints(pattern=EVENT)]
     """What the load did a known number of times: wake-up."""
-    ns: Annotated[int, Field(ge=1, le=1_000_000_000)]
+    ns: Annotated[int, Field(ge=1, le=MOST_NS, strict=True)]
     """Nanoseconds that the recipe's programs ran, all of them together, for each such event."""
-    slowdown: Annotated[float, Field(gt=-0.5, le=1000, allow_inf_nan=False)] | None = None
+    slowdown: (
+        Annotated[float, Field(gt=LEAST_SLOWDOWN, le=MOST_SLOWDOWN, allow_inf_nan=False, strict=True)] | None
+    ) = None
     """By what part of its time the load took longer: 0.12 is 12 %. Its own variation makes it less than 0."""
 
 

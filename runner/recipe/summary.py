@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runner.recipe.catalogue import find_recipe, recipe_paths
-from runner.recipe.cost import Cost, newest
+from runner.recipe.cost import Cost, check_costs, newest
 from runner.recipe.yaml_file import read_yaml
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def _read(recipe_id: str, path: Path) -> Summary:
         texts = [document[name] for name in ("title", "layer", "stage", "status")]
         symptoms = document.get("symptoms", [])
         level = document["overhead"]["level"]
-        costs = [_cost(each) for each in document["overhead"].get("measured", [])]
+        costs = [Cost(**{"slowdown": None, **each}) for each in document["overhead"].get("measured", [])]
+        check_costs(costs)
         if document["id"] != recipe_id or not all(
             isinstance(text, str) for text in [*texts, level, *symptoms]
         ):
@@ -61,15 +62,3 @@ def _read(recipe_id: str, path: Path) -> Summary:
         )  # fmt: skip
     title, layer, stage, status = texts
     return Summary(recipe_id, title, layer, stage, tuple(symptoms), status, level, cost)
-
-
-def _cost(written: Any) -> Cost:
-    """Return a measured cost as it stands in the file.
-
-    :raises TypeError: A member has another type than the model's.
-    """
-    cost = Cost(**{"slowdown": None, **written})
-    texts = all(isinstance(text, str) for text in (cost.bpftrace, cost.kernel, cost.event))
-    if not texts or not isinstance(cost.ns, int) or not isinstance(cost.slowdown, float | int | None):
-        raise TypeError
-    return cost

@@ -12,19 +12,21 @@ from __future__ import annotations
 import argparse
 import platform
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.errors import EbpfRecipeError
 from runner.recipe.catalogue import recipe_ids
 from tests.laboratory import releases
 from tests.laboratory.matrix import guests, host, records
 from tests.laboratory.matrix.cell import Key
 from tests.laboratory.matrix.document import page
 from tests.laboratory.matrix.place import LIMIT_SECONDS
-from tests.laboratory.matrix.places import DEFAULT, HOST, Column, columns_of
-from tests.laboratory.matrix.store import Last, Store, read_store, write_store
+from tests.laboratory.matrix.places import DEFAULT, HOST, PLANNED, Column, columns_of
+from tests.laboratory.matrix.store import Damaged, Last, Store, read_store, write_store, write_whole
 from tests.laboratory.matrix.variants import variants_of
 
 if TYPE_CHECKING:
@@ -56,11 +58,16 @@ class Matrix:
         self._columns, self._recipes = columns, recipes
         self._at, self._begun = records.now(), time.monotonic()
         self._seen: set[Key] = set()
+        self._unplanned: dict[Column, str] = {}
         self._store = read_store(self._json, recipe_ids())
-        files.mkdir(parents=True, exist_ok=True)
+        for folder in (files, written):
+            folder.mkdir(parents=True, exist_ok=True)
+        names = set(recipe_ids())
         for kernel in self._kernels():
             # What an earlier run saw, and had no time to write into the documents.
-            self._store.take(_newer(self._store, records.read(self._file(kernel)).cells))
+            cells = records.read(self._file(kernel)).cells
+            known = {key: cell for key, cell in cells.items() if key.recipe in names}
+            self._store.take(_newer(self._store, known))
         write_store(self._json, self._store)
         for kernel in self._kernels():
             path = self._file(kernel)
@@ -92,7 +99,7 @@ class Matrix:
 
     def _go(self, kernel: str) -> None:
         """See the cells of a kernel."""
-        paths = {releases.release_of(path): path for path in releases.paths()}
+        paths = _bpftraces()
         here = []
         for column in self._columns:
             if column.kernel == kernel and column.bpftrace in paths:
@@ -127,8 +134,12 @@ class Matrix:
     def _write(self) -> None:
         seconds = round(time.monotonic() - self._begun, 1)
         self._store.last = Last(self._at, "make matrix", seconds, len(self._seen))
+        seen = {Column(key.kernel, key.bpftrace) for key in self._store.cells}
+        for column in self._store.missing.keys() - seen - set(PLANNED):
+            # Nobody planned it and nobody saw it: the terminal says so, and the page has no column of it.
+            self._unplanned[column] = self._store.missing.pop(column)
         write_store(self._json, self._store)
-        self._page.write_text(page(self._store, recipe_ids()))
+        write_whole(self._page, page(self._store, recipe_ids()))
 
     def all_is_well(self) -> bool:
         """Whether every cell that was asked for works or was refused; print those that are not so."""
@@ -143,7 +154,9 @@ class Matrix:
             cell = self._store.cells.get(key)
             if cell is None or cell.outcome in ("failed", "not-seen"):
                 bad.append(key)
-                reason = cell.reason if cell is not None else "not seen"
+                column = Column(key.kernel, key.bpftrace)
+                missing = self._store.missing.get(column) or self._unplanned.get(column, "nobody has run it")
+                reason = cell.reason if cell is not None else f"not seen: {missing}"
                 print(f"{key.kernel} {key.bpftrace} {key.recipe} {key.variant}: {reason}", file=sys.stderr)
         print(f"{len(self._seen)} cells seen now; of {len(wanted)}, {len(bad)} failed or were not seen")
         return not bad
@@ -153,6 +166,17 @@ class Matrix:
 
     def _file(self, kernel: str) -> Path:
         return self._files / f"{kernel}.jsonl"
+
+
+def _bpftraces() -> dict[str, str]:
+    """Return the path of each release that is here; one that does not answer is said, and left out."""
+    found = {}
+    for path in releases.paths():
+        try:
+            found[releases.release_of(path)] = path
+        except (OSError, subprocess.SubprocessError, ValueError, EbpfRecipeError) as error:
+            print(f"{path} says no release: {' '.join(str(error).split())}", file=sys.stderr)
+    return found
 
 
 def _newer(store: Store, cells: Mapping[Key, Cell]) -> dict[Key, Cell]:
@@ -176,7 +200,14 @@ def main() -> int:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupted)
-    matrix = Matrix(given.files, given.docs, given.places, given.recipes or recipe_ids(), fresh=given.fresh)
+    unknown = set(given.recipes) - set(recipe_ids())
+    if unknown:
+        parser.error(f"no such recipe: {', '.join(sorted(unknown))}")
+    recipes = list(dict.fromkeys(given.recipes)) or recipe_ids()
+    try:
+        matrix = Matrix(given.files, given.docs, given.places, recipes, fresh=given.fresh)
+    except (Damaged, OSError) as error:
+        sys.exit(str(error))
     try:
         matrix.run()
     except KeyboardInterrupt:

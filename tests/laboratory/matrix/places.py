@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import re
 from dataclasses import dataclass
 
 HOST = "host"
@@ -30,19 +32,26 @@ PLANNED = (
 )
 """What the table has at least."""
 
+_RELEASE = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){2}", re.ASCII)
+
 DEFAULT = "host,6.1,6.12,7.2"
 
 
 def columns_of(text: str) -> tuple[Column, ...]:
     """Return the columns that are meant by words as `host,6.1,7.2+0.17.0`: a kernel, or a kernel and a release.
 
-    :raises ValueError: A kernel stands alone, and which bpftrace belongs to it is not known.
+    :raises ArgumentTypeError: There is no such kernel, or what stands behind it is no release.
     """
     found: list[Column] = []
     for word in text.split(","):
-        kernel, _, release = word.strip().partition("+")
+        kernel, plus, release = word.strip().partition("+")
         own = [column for column in PLANNED if column.kernel == kernel]
-        if not release and not own:
-            raise ValueError(f"{kernel}: with which bpftrace? as {kernel}+{PLANNED[-1].bpftrace}")
+        if not own:
+            known = ", ".join(dict.fromkeys(column.kernel for column in PLANNED))
+            raise argparse.ArgumentTypeError(f"{kernel!r} is no place; there are {known}")
+        if plus and not _RELEASE.fullmatch(release):
+            raise argparse.ArgumentTypeError(
+                f"{word.strip()}: which bpftrace? as {kernel}+{PLANNED[-1].bpftrace}"
+            )
         found += [Column(kernel, release)] if release else own
     return tuple(dict.fromkeys(found))

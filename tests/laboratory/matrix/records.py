@@ -32,18 +32,19 @@ class Records:
 
 
 def read(path: Path) -> Records:
-    """Read a file; where there is none, nothing was seen. A line that was cut is none."""
+    """Read a file; where there is none, nothing was seen. A line that was cut, or says something else, is none."""
     cells: dict[Key, Cell] = {}
     unfinished = None
     for line in path.read_bytes().split(b"\n") if path.exists() else ():
         try:
             record: Any = json.loads(line)
-        except ValueError:
+            begun = key_of(record["begins"]) if "begins" in record else None
+            cell = cell_of(record["cell"]) if begun is None else None
+        except (ValueError, LookupError, TypeError, AttributeError):
             continue
-        if "begins" in record:
-            unfinished = key_of(record["begins"])
+        if cell is None:
+            unfinished = begun
         else:
-            cell = cell_of(record["cell"])
             cells[cell.key] = cell
             unfinished = None if unfinished == cell.key else unfinished
     return Records(cells, unfinished)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from tests.laboratory.matrix.cell import Cell, Key
 
 SCHEMA = "ebpf-recipe/matrix/v1"
+
+
+class Damaged(Exception):
+    """The file is none that was written here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +85,18 @@ def read_store(path: Path, recipes: Iterable[str]) -> Store:
     """Read the file; where there is none, nothing was seen.
 
     :param recipes: What there is: cells of others are left out.
+    :raises Damaged: It is no such file.
     """
     if not path.exists():
         return Store()
-    document: dict[str, Any] = json.loads(path.read_text())
     names = set(recipes)
-    cells = [cell_of(each) for each in document["cells"] if each["recipe"] in names]
-    missing = {Column(each["kernel"], each["bpftrace"]): each["reason"] for each in document["missing"]}
-    last = Last(**document["last"]) if document["last"] else None
+    try:
+        document: dict[str, Any] = json.loads(path.read_text())
+        cells = [cell_of(each) for each in document["cells"] if each["recipe"] in names]
+        missing = {Column(each["kernel"], each["bpftrace"]): each["reason"] for each in document["missing"]}
+        last = Last(**document["last"]) if document["last"] else None
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise Damaged(f"{path} is damaged ({error}): put back the one of the last commit") from error
     return Store({cell.key: cell for cell in cells}, missing, last)
 
 
@@ -105,4 +114,11 @@ def write_store(path: Path, store: Store) -> None:
         ],
         "cells": [store.cells[key].document() for key in sorted(store.cells)],
     }  # fmt: skip
-    path.write_text(json.dumps(document, indent=1) + "\n")
+    write_whole(path, json.dumps(document, indent=1) + "\n")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that is whole whatever ends us."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_text(text)
+    beside.replace(path)
