@@ -53,10 +53,9 @@ class Bpftrace:
         """Return what recipes may ask for in a guard.
 
         `hist-bits`: the second argument of hist() (since v0.20). `map-loops`: `for ($kv : @m)`
-        (since v0.21). `quick-tuples`: a member of a map's tuple is read where it stands (seen of v0.23; v0.17
-        copies it by a call).
+        (since v0.21).
         """
-        since = {"hist-bits": (0, 20, 0), "map-loops": (0, 21, 0), "quick-tuples": (0, 23, 0)}
+        since = {"hist-bits": (0, 20, 0), "map-loops": (0, 21, 0)}
         return frozenset(name for name, first in since.items() if self.version >= first)
 
     @property

@@ -133,8 +133,8 @@ def _word(byteorder: ByteOrder) -> Callable[[str], Markup]:
     """Return what templates call as `word("read")`: the integer that carries a short text as a key."""
 
     def word(text: str) -> Markup:
-        if type(text) is not str or not text.isascii() or not 0 < len(text) <= WORD_BYTES:
-            raise TypeError(f"a word is an ASCII text of up to {WORD_BYTES} letters")
+        if type(text) is not str or not text.isascii() or not 0 < len(text) < WORD_BYTES:
+            raise TypeError(f"a word is an ASCII text of up to {WORD_BYTES - 1} letters")
         number = int.from_bytes(text.encode().ljust(WORD_BYTES, b"\0"), byteorder)
         return Markup(f"(uint64){number}")  # noqa: S704
 
