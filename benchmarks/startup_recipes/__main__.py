@@ -5,11 +5,12 @@ import json
 import os
 import platform
 import statistics
+import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.startup_recipes.attaching import OurCommand, seconds_alone
+from benchmarks.startup_recipes.attaching import CannotRun, OurCommand, seconds_alone
 from benchmarks.startup_recipes.causes import counted
 from benchmarks.startup_recipes.document import page
 from benchmarks.startup_recipes.figures import Figures, Stored
@@ -86,7 +87,11 @@ def main() -> None:
         for recipe in given.recipes or recipe_ids():
             options = ["--function", f"{library}:f0"] if recipe in _FUNCTIONS else []
             for release in releases:
-                one = measure([recipe, *options], ours, release, given.rounds)
+                try:
+                    one = measure([recipe, *options], ours, release, given.rounds)
+                except CannotRun as reason:
+                    print(f"{recipe:20} {release!s:7} {reason}", file=sys.stderr, flush=True)
+                    continue
                 kept = [each for each in kept if _key(each) != _key(one)] + [one]
                 print(
                     f"{recipe:20} {release!s:7} ours {one['ours']:.2f}, alone {one['alone']:.2f}", flush=True

@@ -13,8 +13,13 @@ from runner.bpftrace.frame import frame_program
 from runner.bpftrace.launch import direct_launcher
 from runner.bpftrace.session import Session
 from runner.bpftrace.version import Bpftrace
+from runner.errors import ExitCode
 
 _COMMAND = str(Path(sys.executable).with_name("ebpf-recipe"))
+
+
+class CannotRun(Exception):
+    """The recipe has no variant for this host."""
 
 
 class OurCommand:
@@ -42,6 +47,8 @@ class OurCommand:
 
     def _output(self, argv: Sequence[str]) -> bytes:
         done = subprocess.run(argv, capture_output=True, check=False, env=self._environment)
+        if done.returncode == ExitCode.HOST:
+            raise CannotRun(done.stderr.decode(errors="replace").strip())
         if done.returncode != 0:
             raise RuntimeError(f"{' '.join(argv)}: {done.stderr.decode(errors='replace').strip()}")
         return done.stdout

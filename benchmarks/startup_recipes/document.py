@@ -11,7 +11,8 @@ HEAD = """\
 
 `make startup` wrote this page. Each recipe is started again and again with each bpftrace, in turn with
 bpftrace alone; a figure is the median, in seconds from the start of the command until all are attached.
-`make startup RECIPES="runqlat syscount"` measures some, and leaves what is stored of the others.
+`make startup RECIPES="runqlat syscount"` measures some, and leaves what is stored of the others. A recipe
+that this machine has no probes for is not here.
 
 - **ours**: `ebpf-recipe run RECIPE`, until the capture's `attached_at`; its Python modules are compiled, as
   an installation leaves them.
