@@ -6,15 +6,17 @@ import contextlib
 import os
 import signal
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from runner.errors import HostRefused
-from runner.host import bpf
-from runner.host.processes import descendants_of
 from runner.lifetime import end_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+
+_PROBES = ("anon_inode:[perf_event]", "anon_inode:bpf_link", "anon_inode:bpf-link")
 
 
 def clean_environment(variables: Mapping[str, str]) -> dict[str, str]:
@@ -69,6 +71,17 @@ def direct_launcher(argv: Sequence[str], variables: Mapping[str, str]) -> Launch
     return start
 
 
+def _count_probes(pid: int) -> int:
+    """Return how many descriptors keep programs attached, of a process and of those that it started."""
+    count = 0
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            count += str(entry.readlink()) in _PROBES
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        count += sum(_count_probes(int(child)) for child in (task / "children").read_text().split())
+    return count
+
+
 class DirectChild:
     """bpftrace as our own child, with our own privilege."""
 
@@ -109,7 +122,10 @@ class DirectChild:
 
     def probe_descriptors(self) -> int | None:
         """Return how many descriptors keep bpftrace's probes attached; None where we may not look."""
-        return bpf.count_attached([self.pid, *descendants_of(self.pid)])
+        try:
+            return _count_probes(self.pid)
+        except OSError:
+            return None
 
     def nudge(self) -> None:
         """Stop and continue it: that alone ends an epoll_wait early (signal(7)), and harms no write."""
