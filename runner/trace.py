@@ -18,7 +18,7 @@ from runner.capture.quality import problem
 from runner.companions import CompanionWatch
 from runner.errors import Interrupted, Terminated
 from runner.host import kernel, processes
-from runner.host.bpf import link_types, probe_names
+from runner.host.bpf import count_attached, link_types, probe_names
 from runner.interrupts import Interrupts
 from runner.overhead import Meter
 from runner.targets import TargetWatch, missing_folders
@@ -156,7 +156,7 @@ def trace(
 
     with (
         nullcontext(interrupts) if interrupts else Interrupts() as signals,
-        Session(job.framed, launch, on_line=on_line) as session,
+        Session(job.framed, launch, on_line=on_line, count_probes=_count_probes) as session,
         TargetWatch(
             job.targets if workload is None else (),
             lambda: session.wake(TARGETS_ENDED),
@@ -258,13 +258,18 @@ def _tracer_of(pid: int) -> int:
     )
 
 
+def _count_probes(pid: int) -> int | None:
+    """Return how many probes what we started keeps attached, by itself or below it; None where we may not look."""
+    return count_attached([pid, *processes.descendants_of(pid)])
+
+
 def _unattached(program: str, tracer: int) -> list[str]:
     """Return the program's probes that the kernel does not have, as far as we may ask it."""
     try:
         names, links = probe_names(tracer), link_types(tracer)
     except OSError:
         return []
-    return missing_probes(program, names.values(), frozenset(links.values())) if names else []
+    return missing_probes(program, names.values(), links.values()) if names else []
 
 
 def _ending(reason: str, recording: Recording, job: Job) -> tuple[EndedBy, list[Problem]]:

@@ -23,9 +23,17 @@ def test_each_probe_that_is_not():
 
 
 def test_a_link_to_many_functions_does_not_say_which():
-    assert missing_probes(PROGRAM, ALL[:2] + ALL[3:], {"kprobe_multi"}) == []
-    assert missing_probes(PROGRAM, ALL[1:], {"kprobe_multi"}) == ["tcp_probe"]
-    assert missing_probes(PROGRAM, ALL[:3], {"uprobe_multi"}) == []
+    assert missing_probes(PROGRAM, ALL[:2] + ALL[3:], ["kprobe_multi"]) == []
+    assert missing_probes(PROGRAM, ALL[1:], ["kprobe_multi"]) == ["tcp_probe"]
+    assert missing_probes(PROGRAM, ALL[:3], ["uprobe_multi", "uprobe_multi"]) == []
+    assert missing_probes(PROGRAM, ALL[:3], ["uprobe_multi"]) == ["2 of 2 in /bin/ls"]
+    assert missing_probes(PROGRAM, ALL[:2] + ALL[3:], ["uprobe_multi", "perf"]) == ["tcp_sendmsg"]
+
+
+def test_a_link_stands_for_one_function():
+    two = "kprobe:f { @a = count(); } kretprobe:f { @b = count(); } kprobe:g { @c = count(); }"
+    assert missing_probes(two, ["g"], ["kprobe_multi"]) == []
+    assert missing_probes(two, ["x"], ["kprobe_multi"]) == ["f", "g"]
 
 
 QUOTED = """

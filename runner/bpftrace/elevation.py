@@ -123,9 +123,6 @@ class SudoChild:
             self._gone.set()
             self._thread.join()
 
-    def probe_descriptors(self) -> None:
-        """Say that we may not look."""
-
     def nudge(self) -> None:
         """Type Ctrl-C again: the only thing that we may do to it. It is asked for after a long silence."""
         self.send(signal.SIGINT)

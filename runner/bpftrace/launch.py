@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from runner.errors import HostRefused
@@ -14,9 +13,6 @@ from runner.lifetime import end_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-
-
-_PROBES = ("anon_inode:[perf_event]", "anon_inode:bpf_link", "anon_inode:bpf-link")
 
 
 def clean_environment(variables: Mapping[str, str]) -> dict[str, str]:
@@ -37,9 +33,6 @@ class Child(Protocol):
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal, or the nearest to it that we are allowed; a stopped process is continued."""
-
-    def probe_descriptors(self) -> int | None:
-        """Return how many descriptors keep bpftrace's probes attached; None where we may not look."""
 
     def nudge(self) -> None:
         """Make bpftrace look again whether a signal has come; one that ends already is not disturbed."""
@@ -69,17 +62,6 @@ def direct_launcher(argv: Sequence[str], variables: Mapping[str, str]) -> Launch
         return DirectChild(argv, variables, streams)
 
     return start
-
-
-def _count_probes(pid: int) -> int:
-    """Return how many descriptors keep programs attached, of a process and of those that it started."""
-    count = 0
-    for entry in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):
-            count += str(entry.readlink()) in _PROBES
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        count += sum(_count_probes(int(child)) for child in (task / "children").read_text().split())
-    return count
 
 
 class DirectChild:
@@ -119,13 +101,6 @@ class DirectChild:
         for each in (number, signal.SIGCONT):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._popen.pid, each)
-
-    def probe_descriptors(self) -> int | None:
-        """Return how many descriptors keep bpftrace's probes attached; None where we may not look."""
-        try:
-            return _count_probes(self.pid)
-        except OSError:
-            return None
 
     def nudge(self) -> None:
         """Stop and continue it: that alone ends an epoll_wait early (signal(7)), and harms no write."""

@@ -185,10 +185,6 @@ class BpftraceProcess:
         """Return how long after its first signal a silent bpftrace is nudged."""
         return self._child.nudge_seconds
 
-    def probe_descriptors(self) -> int | None:
-        """Return how many descriptors keep bpftrace's probes attached; None where we may not look."""
-        return self._child.probe_descriptors()
-
     def nudge(self) -> None:
         """Make bpftrace look again whether a signal has come: 0.17 forgets one that comes while it
         handles a wake-up of its own, for its loop looks only when epoll_wait is interrupted.

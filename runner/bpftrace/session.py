@@ -72,12 +72,15 @@ class Session:
         launch: Launcher,
         *,
         on_line: Listener | None = None,
+        count_probes: Callable[[int], int | None] | None = None,
     ) -> None:
         """Start bpftrace.
 
         :param on_line: Called with each whole line of stdout, from the thread that waits; what it takes is
             not in the recording.
+        :param count_probes: Says how many probes a process keeps attached, None where nobody may look.
         """
+        self._count_probes = count_probes or (lambda _: None)
         self._token = program.token.encode()
         self._on_line = on_line
         self._partial = bytearray()
@@ -146,7 +149,7 @@ class Session:
         for number, silence_seconds, limit_seconds in GRACE:
             if self._process.is_drained:
                 break
-            before = self._process.probe_descriptors()
+            before = self._count_probes(self.pid)
             self._process.signal(number)
             patience = self._process.nudge_seconds
             if self._read_to_end(patience, patience) == "silence" and not self._is_detaching(before):
@@ -163,9 +166,9 @@ class Session:
     def _is_detaching(self, before: int | None) -> bool:
         """Whether bpftrace has begun to end: before it prints it closes its probes, 20 to 30 ms each.
 
-        :param before: `probe_descriptors` before its signal.
+        :param before: How many probes it had before its signal.
         """
-        now = self._process.probe_descriptors()
+        now = self._count_probes(self.pid)
         return before is not None and now is not None and now < before
 
     def _read_to_end(self, silence_seconds: float, limit_seconds: float) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _BPF_SYSCALL = {"x86_64": 321, "aarch64": 280, "ppc64le": 361, "s390x": 351, "riscv64": 280}
 # enum bpf_cmd and enum bpf_stats_type of include/uapi/linux/bpf.h.
@@ -208,6 +208,15 @@ def link_types(pid: int) -> dict[int, str]:
             if "prog_id" in words:
                 types[int(words["prog_id"])] = words.get("link_type", "")
     return types
+
+
+def count_attached(pids: Iterable[int]) -> int | None:
+    """Return how many descriptors of these processes keep programs attached; None where we may not look."""
+    kinds = ("anon_inode:[perf_event]", *_LINK_DESCRIPTORS)
+    try:
+        return sum(len(_descriptors(pid, kind)) for pid in pids for kind in kinds)
+    except OSError:
+        return None
 
 
 def program_type(pid: int, descriptor: str) -> tuple[int, int]:
