@@ -95,14 +95,14 @@ bench: $(VENV)/ready
 	@$(BIN)/python -m benchmarks.merging
 	@$(BIN)/python -m benchmarks.comparing
 
-# docs/cost.md and the figures in recipes: what an event costs, beside others' tools; 20 min.
+# docs/cost.md and the figures in recipes: what an event costs, beside others' tools; 30 min.
 # RECIPES="runqlat biolatency" for some; the figures of the others stay.
 bench-kernel: $(VENV)/ready
 	@$(LAB)/install-system test
 	@$(LAB)/fetch-bpftrace >/dev/null
 	@$(LAB)/with-tracefs $(BIN)/python -m benchmarks.kernel_cost $(RECIPES)
 
-# docs/startup.md: how long each recipe takes until its probes are attached; 10 min. RECIPES="runqlat …" for some.
+# docs/startup.md: how long each recipe takes until its probes are attached; 15 min. RECIPES="runqlat …" for some.
 startup: $(VENV)/ready
 	@$(LAB)/install-system test
 	@$(LAB)/fetch-bpftrace >/dev/null
@@ -119,7 +119,7 @@ truth: $(VENV)/ready $(VENV)/guest
 		$(LAB)/with-tracefs $(BIN)/python -m pytest tests/kernel -k truth
 
 # docs/compatibility.md: every recipe with each bpftrace, here and in guests, as far as that was not seen with the same
-# text of the recipe. PLACES=host,6.1+0.27.1 and RECIPES="a b" for a part, FRESH=1 for all of it anew; 2 h.
+# text of the recipe. PLACES=host,6.1+0.27.1 and RECIPES="a b" for a part, FRESH=1 for all of it anew; 1 h.
 PLACES ?= host,6.1,6.12,7.2
 matrix: $(VENV)/ready $(VENV)/guest
 	@$(LAB)/install-system test guest
