@@ -259,7 +259,7 @@ def _tracer_of(pid: int) -> int:
 
 
 def _count_probes(pid: int) -> int | None:
-    """Return how many probes what we started keeps attached, by itself or below it; None where we may not look."""
+    """Return how many probes our child keeps attached, and what that started; None where we may not look."""
     return count_attached([pid, *processes.descendants_of(pid)])
 
 
