@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import tempfile
 from datetime import UTC, datetime
@@ -51,6 +52,8 @@ def main(chosen: list[str]) -> None:
     unknown = set(chosen) - {each.recipe for each in SUBJECTS}
     if unknown:
         sys.exit(f"no such recipe: {', '.join(sorted(unknown))}")
+    # So that what a load works on is taken down.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     known = stored.read(_FIGURES)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
