@@ -13,6 +13,7 @@ from tests.laboratory.network import (
     lose_packets,
     one_segment_packets,
     stop_losing_packets,
+    wait_until_nothing_is_sent,
 )
 from tests.laboratory.releases import release_of
 
@@ -23,6 +24,7 @@ PORT, TIMES, BYTES = 8095, 12, 300_000
 
 @pytest.fixture
 def lossy(hosts):
+    wait_until_nothing_is_sent(hosts[0])
     with one_segment_packets(hosts[0]):
         lose_packets(hosts[1], 0.05)
         yield hosts

@@ -144,6 +144,20 @@ def retransmitted_segments(host: Host) -> int:
     return counters(host)["TcpRetransSegs"]
 
 
+def wait_until_nothing_is_sent(host: Host) -> None:
+    """Wait until no connection of a host is left that may send: all were closed at both ends, or dropped.
+
+    The kernel sends again what was lost, whether or not a process has the socket still.
+
+    :raises TimeoutError: Some are left after a minute: the retransmission timer doubles, to 25.6 s in that time.
+    """
+    deadline = time.monotonic() + 60
+    while left := host.run("ss", "-Htn", "state", "connected", "exclude", "time-wait"):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"connections are left:\n{left}")
+        time.sleep(0.1)
+
+
 def _wait_for_namespaces(holders: Sequence[int]) -> None:
     def namespace(pid: int | str) -> str:
         return subprocess.run(
