@@ -53,9 +53,9 @@ class Bpftrace:
         """Return what recipes may ask for in a guard.
 
         `hist-bits`: the second argument of hist() (since v0.20). `map-loops`: `for ($kv : @m)`
-        (since v0.21).
+        (since v0.21). `array-pointers`: `(uint64[2]*)` (v0.17 has none, v0.23 does; between them unproven).
         """
-        since = {"hist-bits": (0, 20, 0), "map-loops": (0, 21, 0)}
+        since = {"hist-bits": (0, 20, 0), "map-loops": (0, 21, 0), "array-pointers": (0, 23, 0)}
         return frozenset(name for name, first in since.items() if self.version >= first)
 
     @property
