@@ -17,9 +17,10 @@ from benchmarks.kernel_cost.subjects import SUBJECTS
 from benchmarks.kernel_cost.tools import Tool
 from runner.recipe.model import Recipe
 
+ROOT = Path(__file__).parents[1]
 RECIPES = [
     path
-    for path in sorted((Path(__file__).parents[1] / "recipes").glob("*/*.yaml"))
+    for path in sorted((ROOT / "recipes").glob("*/*.yaml"))
     if path.parent.name not in ("hypotheses", "remedies", "runbooks")
 ]
 
@@ -50,12 +51,19 @@ def measured(*figures: Figure, **other: object) -> Measured:
 
 ALL = measured(
     ours("0.17.0", 711.4),
+    Figure("plain", "plain r", "0.17.0", "", "", 711.4, 2.0, 0.1),
     Figure("script", "r.bt", "0.17.0", "", "needs kprobes"),
     ours("0.27.1", 520.6, -0.014),
     Figure("script", "r.bt", "0.27.1", "one histogram", "", 400.0, 2.0, 0.1),
     replace(ours("0.27.1", 60.0), name="r --pid 1", is_filtered=True),
     Figure("libbpf", "r -P", "", "by process", "", 500.0, 2.0, 0.1),
 )
+
+
+def test_plain_scripts_are_of_recipes_that_are_measured() -> None:
+    scripts = {path.stem for path in (ROOT / "benchmarks/kernel_cost/plain").glob("*.bt")}
+    assert scripts
+    assert scripts <= {each.recipe for each in SUBJECTS}
 
 
 def figures_of(text: str) -> list[dict[str, object]]:
@@ -66,7 +74,10 @@ class TestPage:
     def test_it_has_costs_ratios_and_what_could_not_be_measured(self) -> None:
         page = as_page({"r": ALL})
         row = next(line for line in page.splitlines() if line.startswith("| [r]"))
-        assert row == "| [r](#r) | wake-up | 711 (+12%) | 521 (-1%) | needs kprobes | 1.30 | 1.04 |"
+        assert (
+            row
+            == "| [r](#r) | wake-up | 711 (+12%) | 521 (-1%) | 1.00 | none | needs kprobes | 1.30 | 1.04 |"
+        )
 
     def test_programs_that_ran_by_chance_are_not_in_it(self) -> None:
         assert "sched_switch 1.00 of 90 |" in as_page({"r": ALL})
@@ -83,7 +94,7 @@ class TestPage:
 
     def test_a_recipe_that_does_not_run_there_says_why(self) -> None:
         page = as_page({"r": measured(ours("0.27.1", None, None, "no probe | here"))})
-        assert r"| wake-up | no probe \| here | none | none |" in page
+        assert r"| wake-up | no probe \| here | none | none | none |" in page
 
 
 class TestStored:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Figure:
     """What was measured of one tool.
 
-    :param kind: recipe, script or libbpf.
+    :param kind: recipe, plain, script or libbpf.
     :param release: Of bpftrace; empty for libbpf-tools.
     :param differs: In what its work is not the recipe's.
     :param ns: Nanoseconds of all its programs for an event; None where `why_not` says why there are none.

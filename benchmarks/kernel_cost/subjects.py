@@ -11,6 +11,7 @@ class Subject:
 
     :param load: Of `loads.LOADS`.
     :param arguments: What the recipe is given besides; `{load}` is the load's program.
+    :param plain_differs: In what the work of the script in `plain/`, where there is one, is not the recipe's.
     :param script: The tool of bpftrace, and `script_differs` in what its work is not the recipe's.
     :param is_filtered: It is measured, too, where it is asked for another process than the load.
     :param others: Tools of libbpf-tools with their arguments, and in what their work is not the recipe's.
@@ -19,6 +20,7 @@ class Subject:
     recipe: str
     load: str
     arguments: tuple[str, ...] = ()
+    plain_differs: str = ""
     script: str = ""
     script_differs: str = ""
     others: tuple[tuple[str, str], ...] = ()
@@ -32,7 +34,7 @@ _FUNCTION = ("--function", "{load}:load_function")
 
 SUBJECTS = (
     Subject(
-        "runqlat", "wake",
+        "runqlat", "wake", plain_differs="by thread, not by process",
         script="runqlat.bt", script_differs=_ONE_HISTOGRAM,
         others=(("runqlat -P", "a histogram of each process; no totals"), ("runqlat", _ONE_HISTOGRAM)),
         is_filtered=True,
@@ -85,7 +87,7 @@ SUBJECTS = (
         others=(("tcpconnect -c", "attempts alone"),),
     ),
     Subject("tcpconnlat", "connect", others=(("tcpconnlat", _LINES),)),
-    Subject("tcptop", "transfer", others=(("tcptop 60", ""),), is_filtered=True),
+    Subject("tcptop", "transfer", plain_differs="IPv4 alone", others=(("tcptop 60", ""),), is_filtered=True),
     Subject(
         "tcp-retrans", "transfer",
         script="tcpretrans.bt", script_differs="knows no owners: it watches retransmits alone",

@@ -1,4 +1,4 @@
-"""The tools whose cost is measured: our recipes, bpftrace's own scripts, libbpf-tools."""
+"""The tools whose cost is measured: recipes, the same in plain bpftrace, bpftrace's own, libbpf-tools."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 
     from benchmarks.kernel_cost.subjects import Subject
 
-Kind = Literal["recipe", "script", "libbpf"]
+Kind = Literal["recipe", "plain", "script", "libbpf"]
 
 _LIBBPF = Path("/usr/sbin")
 """Where Debian's package libbpf-tools has them."""
 _IDLE = "--pid 1"
 """Process 1 does none of what loads do."""
+_PLAIN = Path(__file__).with_name("plain")
+"""The tables of recipes as bpftrace has them of itself: the same keys and statistics."""
 _HEADERS = Path(__file__).with_name("include")
 """What a script of 0.17 includes of the kernel's headers, which need not be installed: constants alone."""
 
@@ -63,6 +65,12 @@ def tools_for(
         command = ["run", subject.recipe, "--bpftrace", path, "--overhead", "off", "-f", "json", *arguments]
         ours = Tool("recipe", subject.recipe, release, (sys.executable, "-m", "runner", *command))
         yield ours
+        plain = _PLAIN / f"{subject.recipe}.bt"
+        if plain.exists():
+            text = plain.read_text()
+            for name, place in places.items():
+                text = text.replace(f"{{{name}}}", place)
+            yield Tool("plain", f"plain {subject.recipe}", release, (path, "-e", text), subject.plain_differs)
         script = next((each for each in tools_of(path) if each.name == subject.script), None)
         if script is not None:
             including = (path, "-I", str(_HEADERS), str(script))

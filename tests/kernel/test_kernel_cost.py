@@ -18,13 +18,14 @@ pytestmark = pytest.mark.kernel
 def test_a_recipe_costs_what_its_programs_ran(bpftrace: str, tmp_path: Path) -> None:
     subject = next(each for each in SUBJECTS if each.recipe == "runqlat")
     load = replace(LOADS[subject.load], times=50_000)
-    ours, *others = tools_for(subject, [(bpftrace, release_of(bpftrace))], {})
+    ours, plain, script, *_ = tools_for(subject, [(bpftrace, release_of(bpftrace))], {})
+    assert [each.kind for each in (ours, plain, script)] == ["recipe", "plain", "script"]
     absent = Tool("libbpf", "absent", "", ("sh", "-c", "echo it cannot >&2; exit 1"))
-    costs = measure([ours, others[0], absent], load, built(tmp_path), tmp_path, 1)
-    recipe, script, failed = (figure(cost, shortest_free_ns(costs)) for cost in costs)
+    costs = measure([ours, plain, script, absent], load, built(tmp_path), tmp_path, 1)
+    *measured, failed = (figure(cost, shortest_free_ns(costs)) for cost in costs)
     assert failed.ns is None
     assert failed.why_not == "it cannot"
-    for one in (recipe, script):
+    for one in measured:
         assert one.ns is not None, one
         assert one.slowdown is not None
         # What else runs on the machine meanwhile is switched to, too.

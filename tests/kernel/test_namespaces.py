@@ -38,7 +38,7 @@ input()
 
 
 def test_a_thread_outside_the_namespace_has_its_process_name(bpftrace):
-    # Since 0.22 bpftrace asks for ids of its own namespace, and gets 0 for a process and for a thread outside.
+    # 0.23 and 0.27 ask for ids of their own namespace, and get 0 for a process and for a thread outside.
     inside = ["unshare", "--pid", "--fork", "--mount-proc"]
     with child([sys.executable, "-c", THREAD_THAT_ASKS], stdin=subprocess.PIPE):
         done = subprocess.run(
