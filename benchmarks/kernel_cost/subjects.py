@@ -30,6 +30,9 @@ class Subject:
 _ONE_HISTOGRAM = "one histogram, by no key"
 _LINES = "a line of output for each; no counts"
 _ISSUER = "by the name of who runs at the issue; no device, no operation"
+_NO_TOTAL = "no total beside the rows"
+_NO_ABI = "32-bit programs' calls among the others"
+_NOT_FOLLOWED = "no count of what was not followed"
 _FUNCTION = ("--function", "{load}:load_function")
 
 SUBJECTS = (
@@ -39,15 +42,15 @@ SUBJECTS = (
         others=(("runqlat -P", "a histogram of each process; no totals"), ("runqlat", _ONE_HISTOGRAM)),
         is_filtered=True,
     ),
-    Subject("sched-switches", "wake", is_filtered=True),
+    Subject("sched-switches", "wake", plain_differs=_NO_TOTAL, is_filtered=True),
     Subject(
-        "offcpu", "wake",
+        "offcpu", "wake", plain_differs=_NOT_FOLLOWED,
         others=(("offcputime", "total time by stacks; no counts, no states"),),
         is_filtered=True,
     ),
     Subject("thread-time", "wake", is_filtered=True),
     Subject(
-        "syscount", "call",
+        "syscount", "call", plain_differs=f"{_NO_ABI}; {_NO_TOTAL}",
         script="syscount.bt", script_differs="by call, and by thread's name; not by both, and no errors",
         others=(
             ("syscount -P -i 60", "by process alone; no errors"),
@@ -56,13 +59,14 @@ SUBJECTS = (
         is_filtered=True,
     ),
     Subject(
-        "syscall-latency", "call",
+        "syscall-latency", "call", plain_differs=f"{_NO_ABI}; {_NO_TOTAL}; {_NOT_FOLLOWED}",
         others=(("syscount -L -P -i 60", "calls and total time by process, not by call; no histogram"),),
         is_filtered=True,
     ),
-    Subject("function-calls", "function", _FUNCTION),
+    Subject("function-calls", "function", _FUNCTION, plain_differs=_NO_TOTAL),
     Subject(
         "function-latency", "function", _FUNCTION,
+        plain_differs=f"calls inside one another are wrong; {_NO_TOTAL}; {_NOT_FOLLOWED}",
         others=(("funclatency {load}:load_function", _ONE_HISTOGRAM),),
     ),
     Subject("cpu-profile", "spin", ("--hertz", "999")),
@@ -74,7 +78,10 @@ SUBJECTS = (
     ),
     Subject("fileslower", "read-file", is_filtered=True),
     Subject("vfs-read-latency", "read-file"),
-    Subject("fork-rate", "fork", script="pidpersec.bt", script_differs="one counter, by no key"),
+    Subject(
+        "fork-rate", "fork", plain_differs=_NO_TOTAL,
+        script="pidpersec.bt", script_differs="one counter, by no key",
+    ),
     Subject(
         "execsnoop", "start",
         script="execsnoop.bt", script_differs="what is asked for, not what comes of it",
@@ -93,17 +100,17 @@ SUBJECTS = (
         script="tcpretrans.bt", script_differs="knows no owners: it watches retransmits alone",
     ),
     Subject(
-        "biolatency", "read-device",
+        "biolatency", "read-device", plain_differs="requests that are split, merged or given back are wrong",
         script="biolatency.bt", script_differs=f"{_ONE_HISTOGRAM}; time in queue and device together",
         others=(("biolatency -D -F", "a histogram by device and flags; no time in the queue"),),
     ),
     Subject(
-        "bitesize", "read-device",
+        "bitesize", "read-device", plain_differs="requests that are merged or given back are wrong",
         script="bitesize.bt", script_differs=_ISSUER,
         others=(("bitesize", _ISSUER),),
     ),
     Subject(
-        "packet-drops", "dropped",
+        "packet-drops", "dropped", plain_differs=_NO_TOTAL,
         script="tcpdrop.bt", script_differs="a line and a stack for each; packets with a socket alone",
     ),
 )  # fmt: skip
