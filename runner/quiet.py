@@ -46,7 +46,7 @@ class QuietCheck:
             raise HostRefused(
                 f"{self._recipe.id} takes samples, and about {self._share:.0%} of them would be dropped: "
                 f"other BPF programs are busy that much of the time",
-                hint="wait for the other run to end (bpftool prog show names the programs)",
+                hint="wait for the other run to end (`ebpf-recipe programs --stats 2s` names the programs)",
             )
 
     def _measure(self) -> None:

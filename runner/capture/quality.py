@@ -100,13 +100,13 @@ RULES: dict[str, Rule] = {
     ),
     "missed-events": Rule(
         "degraded", "the kernel left out events that came while another BPF program ran on that processor",
-        "events", "end the other BPF programs (bpftool prog show names them)",
+        "events", "end the other BPF programs (`ebpf-recipe programs --stats 2s` names them)",
     ),
     "ends-missed": Rule(
         "degraded",
         "the kernel did not run the program when something ended that it followed: a later event shows it",
         "events that are in no row, at least; some may be in missed-events too",
-        "end the other BPF programs (bpftool prog show); some kernels run none while process 1 runs",
+        "end the other BPF programs (`ebpf-recipe programs`); some kernels run none while process 1 runs",
     ),
     "returns-missed": Rule(
         "degraded", "a kretprobe follows only so many calls to their return at a time; others are missing",
