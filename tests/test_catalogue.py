@@ -108,6 +108,19 @@ def test_the_variant_and_its_reason():
     assert chosen["tracepoint"].endswith("not kprobe: missing here: kprobe:tcp_sendmsg")
 
 
+@recipes
+def test_a_name_is_read_at_once_where_bpftrace_has_pointers_to_arrays(loaded):
+    for facts in hosts(loaded):
+        newer = dataclasses.replace(facts, bpftrace_features=facts.bpftrace_features | {"array-pointers"})
+        by_words, at_once = (
+            render_program(loaded, example_values(loaded.recipe), each).text for each in (facts, newer)
+        )
+        assert "(uint64[2]*)" not in by_words
+        names = re.findall(r"\(uint64\*\)\([^)]*->comm\)", by_words)
+        assert at_once.count("(uint64[2]*)") == len(names)
+        assert ("_words[1]" in at_once) == bool(names)
+
+
 def test_a_tested_recipe_has_its_truth_on_every_release():
     rows = [line.split(" | ") for line in TRUTH.read_text().splitlines() if line.startswith("| ")]
     proven = {}
