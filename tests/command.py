@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib
-import json
 import os
 import pkgutil
 import signal
@@ -18,14 +17,6 @@ from runner.cli.main import main
 EBPF_RECIPE = str(Path(sys.executable).with_name("ebpf-recipe"))
 FAKE_BPFTRACE = str(Path(__file__).parent / "fakes" / "bpftrace")
 RECORDINGS = sorted((Path(__file__).parent / "recordings").glob("*.json"))
-
-
-def recorded_retransmits(path: Path = RECORDINGS[0]) -> int:
-    """Return how many packets were sent again in a recorded run, by what bpftrace printed."""
-    lines = [json.loads(line) for line in json.loads(path.read_text())["stdout"] if line.startswith("{")]
-    (counts,) = (line["data"]["@retransmits"] for line in lines if "@retransmits" in line.get("data", ()))
-    return sum(counts.values())
-
 
 # Somebody without privilege who can yet read this checkout, wherever it lies.
 AS_NOBODY = (

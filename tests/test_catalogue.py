@@ -109,16 +109,17 @@ def test_the_variant_and_its_reason():
 
 
 @recipes
-def test_a_name_is_read_at_once_where_bpftrace_reads_arrays(loaded):
+def test_the_leader_is_not_looked_for_where_ids_say_who_it_is(loaded):
     for facts in hosts(loaded):
-        newer = dataclasses.replace(facts, bpftrace_features=facts.bpftrace_features | {"array-reads"})
-        by_words, at_once = (
+        newer = dataclasses.replace(facts, bpftrace_features=facts.bpftrace_features | {"cheap-ids"})
+        before, after = (
             render_program(loaded, example_values(loaded.recipe), each).text for each in (facts, newer)
         )
-        assert "(uint64[2]*)" not in by_words
-        name_by_word = r"\(uint64\*\)\([^)]*->comm\)"
-        assert not re.search(name_by_word, at_once)
-        assert ("(uint64[2]*)" in at_once) == bool(re.search(name_by_word, by_words))
+        by_task = "include/task.bt.j2" in loaded.template_path.read_text()
+        assert "(uint64[2]*)" not in before
+        assert after.count("$leader_process != (uint64)tid") == (
+            before.count("(uint64*)(curtask->group_leader->comm)") if by_task else 0
+        )
 
 
 def test_a_tested_recipe_has_its_truth_on_every_release():

@@ -64,6 +64,7 @@ def test_plain_scripts_are_of_recipes_that_are_measured() -> None:
     scripts = {path.stem for path in (ROOT / "benchmarks/kernel_cost/plain").glob("*.bt")}
     assert scripts
     assert scripts <= {each.recipe for each in SUBJECTS}
+    assert {each.recipe for each in SUBJECTS if each.plain_differs} <= scripts
 
 
 def figures_of(text: str) -> list[dict[str, object]]:

@@ -66,7 +66,7 @@ def test_show():
 def test_their_includes_are_their_own_and_then_ours(catalogue):
     host = str(facts(catalogue))
     text = ebpf_recipe("--recipes", str(catalogue), "render", "seeks", "--host", host).stdout
-    assert "(curtask->group_leader->comm);" in text
+    assert "$leader_words = (uint64*)(curtask->group_leader->comm);" in text
     own = catalogue / "templates/include/words.bt.j2"
     own.write_text("{% macro read_leader(variable) -%}\n$leader_0 = 1; $leader_1 = 2;\n{%- endmacro %}\n")
     text = ebpf_recipe("--recipes", str(catalogue), "render", "seeks", "--host", host).stdout

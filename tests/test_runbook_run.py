@@ -8,9 +8,8 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from tests.command import RECORDINGS, ebpf_recipe, recorded_retransmits
+from tests.command import RECORDINGS, ebpf_recipe
 
-PACKETS = recorded_retransmits()
 RETRANSMITS = {
     "name": "retransmits",
     "run": "tcp-retrans",
@@ -52,16 +51,12 @@ def step(document, name):
 def test_a_run_its_gate_and_its_numbers(runbook, tmp_path):
     done, document = runbook(
         {**RETRANSMITS, "measure": {"packets": "retransmits.total", "per_second": "retransmits.rate"}},
-        {
-            "name": "few",
-            "gate": [f"retransmits.total <= {PACKETS}", f"retransmits.total >= {PACKETS}"],
-            "of": "retransmits",
-        },
+        {"name": "few", "gate": ["retransmits.total <= 33", "retransmits.total >= 33"], "of": "retransmits"},
         shell(
             "tell",
             "echo {{ steps.retransmits.packets }} {{ steps.few.verdict }}; wc -l < {{ steps.retransmits.capture }}",
         ),
-        shell("count", ["test", "{{ steps.retransmits.packets.lower }}", "-eq", str(PACKETS)]),
+        shell("count", ["test", "{{ steps.retransmits.packets.lower }}", "-eq", "33"]),
     )
     assert done.returncode == 0, done.stderr
     schema = json.loads(ebpf_recipe("schema", "runbook-run").stdout)
@@ -70,24 +65,24 @@ def test_a_run_its_gate_and_its_numbers(runbook, tmp_path):
     assert document == json.loads((tmp_path / "work" / "runbook.json").read_text())
     assert (document["outcome"], document["exit_code"], document["next"]) == ("passed", 0, None)
     run, gate, tell, _ = document["steps"]
-    assert run["outputs"]["packets"] == {"lower": PACKETS, "upper": PACKETS, "unit": "packets"}
+    assert run["outputs"]["packets"] == {"lower": 33, "upper": 33, "unit": "packets"}
     capture = json.loads((tmp_path / "work" / run["outputs"]["capture"]).read_text())
     assert capture["schema"] == "ebpf-recipe/capture/v1"
     assert [each["verdict"] for each in gate["outputs"]["gates"]] == ["pass", "pass"]
-    assert tell["outputs"]["stdout"].startswith(f"{PACKETS} packets pass\n")
+    assert tell["outputs"]["stdout"].startswith("33 packets pass\n")
     lines = [json.loads(line) for line in (tmp_path / "work" / "transcript.jsonl").read_text().splitlines()]
     (argv,) = [line["argv"] for line in lines if line["event"] == "command" and line["step"] == "retransmits"]
     assert argv[1:6] == ["-P", "-m", "runner", "run", "tcp-retrans"]
     text = (tmp_path / "work" / "transcript.txt").read_text()
     assert "$ ebpf-recipe run tcp-retrans --comm=nginx" in text
-    assert f"retransmits.total <= {PACKETS}: pass (measured: {PACKETS} packets)" in text
-    assert f"  | {PACKETS} packets pass" in text
+    assert "retransmits.total <= 33: pass (measured: 33 packets)" in text
+    assert "  | 33 packets pass" in text
 
 
 @pytest.mark.parametrize(
     ("steps", "code", "reason"),
     [
-        ([RETRANSMITS, {"name": "few", "gate": f"retransmits.total < {PACKETS}", "of": "retransmits"}], 1, f"few: retransmits.total < {PACKETS}: fail (measured: {PACKETS} packets)"),
+        ([RETRANSMITS, {"name": "few", "gate": "retransmits.total < 33", "of": "retransmits"}], 1, "few: retransmits.total < 33: fail (measured: 33 packets)"),
         ([shell("bad", "exit 9")], 7, "bad: exit 9"),
         ([shell("bad", "false; true")], 7, "bad: exit 1"),
         ([shell("bad", ["/no/such"])], 7, "bad: /no/such cannot be started: No such file or directory"),
@@ -371,7 +366,7 @@ def test_a_run_is_gone_on_with(runbook, tmp_path):
         {**RETRANSMITS, "measure": {"packets": "retransmits.total"}},
         shell("one", "echo first {{ parameters.service }}"),
         shell("two", f"test -e {tmp_path}/mended"),
-        {"name": "few", "gate": f"retransmits.total <= {PACKETS}", "of": "retransmits"},
+        {"name": "few", "gate": "retransmits.total <= 33", "of": "retransmits"},
         shell("three", "echo {{ steps.one.stdout }} {{ steps.retransmits.packets }}"),
     )
     done, document = runbook(*steps, parameters=PARAMETERS, words=("--service", "x y", "--port", "80"))
@@ -381,7 +376,7 @@ def test_a_run_is_gone_on_with(runbook, tmp_path):
     done, again = runbook(*steps, parameters=PARAMETERS, words=("--from", "two"))
     assert done.returncode == 0, done.stderr
     assert outcomes(again) == [(name, "passed") for name in ("retransmits", "one", "two", "few", "three")]
-    assert step(again, "three")["outputs"]["stdout"] == f"first x y {PACKETS} packets"
+    assert step(again, "three")["outputs"]["stdout"] == "first x y 33 packets"
     assert (again["id"], again["started"]) == (document["id"], document["started"])
     transcript = (tmp_path / "work" / "transcript.txt").read_text()
     assert transcript.index("two: failed: exit 1") < transcript.index("runbook own from two")
@@ -485,8 +480,7 @@ def test_the_table_says_how_each_step_ended(runbook):
     )
     lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
     assert any(
-        line.startswith("retransmits run passed") and line.endswith(f"packets: {PACKETS} packets")
-        for line in lines
+        line.startswith("retransmits run passed") and line.endswith("packets: 33 packets") for line in lines
     )
     assert any(line.startswith("bad shell failed") and line.endswith("exit 3") for line in lines)
     assert lines[-1].startswith("to go on: ebpf-recipe runbook ")

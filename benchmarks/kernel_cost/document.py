@@ -16,9 +16,10 @@ _HEAD = """# What recipes cost
 
 Made by `make bench-kernel`: each recipe runs under a load that does one thing a known number of times, in
 turn with bpftrace's own tool and with those of libbpf-tools that do the same or nearly so. Most of these do
-less. So there is a third kind: the recipe's tables, by the same keys, in plain bpftrace
-(`benchmarks/kernel_cost/plain`): names as texts, `hist()`, and nothing that keeps figures true where maps
-are full, names hold anything, events are missed or 32-bit programs call.
+less. So there is a third kind: the recipe's tables, written by hand in plain bpftrace
+(`benchmarks/kernel_cost/plain`, for recipes where that is short): names as texts, `hist()` with buckets of a
+power of two each, and nothing that keeps figures true where maps are full, names hold anything, ids are used
+again, events are missed or 32-bit programs call.
 
 Nanoseconds are those that the kernel counts (`BPF_ENABLE_STATS`) inside all programs of a tool, for each
 event of the load, in the cheapest round: whatever else runs on a machine makes the others dearer. They are a
@@ -49,8 +50,9 @@ def _overview(measured: Sequence[Measured]) -> Iterable[str]:
     yield (
         "Nanoseconds for an event, and the slowdown of the load, by release of bpftrace. Ratios are the\n"
         "recipe's nanoseconds by those of the other tool: below 1 the recipe is cheaper. Plain bpftrace\n"
-        "does the same work; most other tools do less: a recipe names the process that an event is of, by\n"
-        "id and name, and has more keys. In what the work of each differs, the tables below say.\n\n"
+        "has the recipe's keys, or nearly; most other tools do less: a recipe names the process that an\n"
+        "event is of, by id and name, and has more keys. In what the work of each differs, the tables\n"
+        "below say.\n\n"
     )
     head = ["recipe", "event"]
     head += [f"{release}: ns (slowdown)" for release in known]

@@ -44,7 +44,7 @@ SUBJECTS = (
     ),
     Subject("sched-switches", "wake", plain_differs=_NO_TOTAL, is_filtered=True),
     Subject(
-        "offcpu", "wake", plain_differs=_NOT_FOLLOWED,
+        "offcpu", "wake", plain_differs=f"kernel threads are not apart; {_NOT_FOLLOWED}",
         others=(("offcputime", "total time by stacks; no counts, no states"),),
         is_filtered=True,
     ),
@@ -59,14 +59,15 @@ SUBJECTS = (
         is_filtered=True,
     ),
     Subject(
-        "syscall-latency", "call", plain_differs=f"{_NO_ABI}; {_NO_TOTAL}; {_NOT_FOLLOWED}",
+        "syscall-latency", "call",
+        plain_differs=f"{_NO_ABI}; calls that never return stay; {_NO_TOTAL}; {_NOT_FOLLOWED}",
         others=(("syscount -L -P -i 60", "calls and total time by process, not by call; no histogram"),),
         is_filtered=True,
     ),
-    Subject("function-calls", "function", _FUNCTION, plain_differs=_NO_TOTAL),
+    Subject("function-calls", "function", _FUNCTION, plain_differs=f"one function alone; {_NO_TOTAL}"),
     Subject(
         "function-latency", "function", _FUNCTION,
-        plain_differs=f"calls inside one another are wrong; {_NO_TOTAL}; {_NOT_FOLLOWED}",
+        plain_differs=f"one function alone, not inside itself; {_NO_TOTAL}; {_NOT_FOLLOWED}",
         others=(("funclatency {load}:load_function", _ONE_HISTOGRAM),),
     ),
     Subject("cpu-profile", "spin", ("--hertz", "999")),
@@ -94,23 +95,29 @@ SUBJECTS = (
         others=(("tcpconnect -c", "attempts alone"),),
     ),
     Subject("tcpconnlat", "connect", others=(("tcpconnlat", _LINES),)),
-    Subject("tcptop", "transfer", plain_differs="IPv4 alone", others=(("tcptop 60", ""),), is_filtered=True),
+    Subject(
+        "tcptop", "transfer", plain_differs="IPv4 alone, ports in the order of the network; peeks are counted",
+        others=(("tcptop 60", ""),),
+        is_filtered=True,
+    ),
     Subject(
         "tcp-retrans", "transfer",
         script="tcpretrans.bt", script_differs="knows no owners: it watches retransmits alone",
     ),
     Subject(
-        "biolatency", "read-device", plain_differs="requests that are split, merged or given back are wrong",
+        "biolatency", "read-device",
+        plain_differs=f"operations are letters; split, merged and returned requests are wrong; {_NOT_FOLLOWED}",
         script="biolatency.bt", script_differs=f"{_ONE_HISTOGRAM}; time in queue and device together",
         others=(("biolatency -D -F", "a histogram by device and flags; no time in the queue"),),
     ),
     Subject(
-        "bitesize", "read-device", plain_differs="requests that are merged or given back are wrong",
+        "bitesize", "read-device",
+        plain_differs="operations are letters; flushes count; merged and returned requests are wrong",
         script="bitesize.bt", script_differs=_ISSUER,
         others=(("bitesize", _ISSUER),),
     ),
     Subject(
-        "packet-drops", "dropped", plain_differs=_NO_TOTAL,
+        "packet-drops", "dropped", plain_differs=f"the protocol, not the version of IP; {_NO_TOTAL}",
         script="tcpdrop.bt", script_differs="a line and a stack for each; packets with a socket alone",
     ),
 )  # fmt: skip

@@ -21,7 +21,7 @@ _LIBBPF = Path("/usr/sbin")
 _IDLE = "--pid 1"
 """Process 1 does none of what loads do."""
 _PLAIN = Path(__file__).with_name("plain")
-"""The tables of recipes as bpftrace has them of itself: the same keys and statistics."""
+"""Recipes' tables, written by hand in plain bpftrace: one script for each recipe for which it is short."""
 _HEADERS = Path(__file__).with_name("include")
 """What a script of 0.17 includes of the kernel's headers, which need not be installed: constants alone."""
 

@@ -53,10 +53,10 @@ class Bpftrace:
         """Return what recipes may ask for in a guard.
 
         `hist-bits`: the second argument of hist() (since v0.20). `map-loops`: `for ($kv : @m)`
-        (since v0.21). `array-reads`: an array is read by one call, and `pid` and `tid` cost next to
-        nothing (measured: v0.27.1 is so, v0.23.2 is not).
+        (since v0.21). `cheap-ids`: `pid` and `tid` cost next to nothing, and an array is read by one
+        call (measured: v0.27.1 is so, v0.23.2 is not; those between were not there to measure).
         """
-        since = {"hist-bits": (0, 20, 0), "map-loops": (0, 21, 0), "array-reads": (0, 24, 0)}
+        since = {"hist-bits": (0, 20, 0), "map-loops": (0, 21, 0), "cheap-ids": (0, 27, 0)}
         return frozenset(name for name, first in since.items() if self.version >= first)
 
     @property

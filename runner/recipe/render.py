@@ -352,7 +352,7 @@ def _context(
         "emit": Emitter((event.declaration() for event in recipe.events), tables),
         "variant": variant,
         "byteorder": byteorder,
-        "reads_arrays": facts is not None and "array-reads" in facts.bpftrace_features,
+        "ids_are_cheap": facts is not None and "cheap-ids" in facts.bpftrace_features,
         "arch": arch,
         "word": _word(byteorder),
         "is_call": named_calls(arch),

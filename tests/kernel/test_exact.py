@@ -113,7 +113,7 @@ ONE_PROCESS = (
 
 @pytest.fixture(scope="module")
 def captures():
-    """The captures of one recipe on every bpftrace that is here."""
+    """The tables of one program on every bpftrace that is here."""
     found = {}
     for path in paths():
         workload = Workload([sys.executable, "-c", ONE_PROCESS, *map(str, OFFSETS)])
@@ -143,10 +143,7 @@ def test_every_release_gives_the_capture_that_arithmetic_gives(captures, figure)
 
 
 def without_what_may_differ(capture):
-    """A capture without its moments, the release, the program and its cost, and addresses of user space.
-
-    The program reads a name with what the release has for it.
-    """
+    """A capture without its moments, the release, the program's cost, and addresses of user space."""
     tables = []
     for table in capture["tables"]:
         if table["name"] in ("series", "deep"):
@@ -157,14 +154,14 @@ def without_what_may_differ(capture):
         ]
         tables.append({**table, "rows": rows})
     host = {**capture["host"], "bpftrace": None}
-    left_out = ("id", "run_id", "window", "overhead", "host", "program", "tables", "companions")
+    left_out = ("id", "run_id", "window", "overhead", "host", "tables", "companions")
     return {name: part for name, part in capture.items() if name not in left_out} | {
         "host": host,
         "tables": tables,
     }
 
 
-def test_captures_of_one_recipe_are_equal_on_every_release(captures):
+def test_captures_of_one_program_are_equal_on_every_release(captures):
     first, *others = (without_what_may_differ(capture) for capture in captures.values())
     assert len(captures) == len(paths())
     for other in others:
