@@ -32,7 +32,7 @@ def cell(key, outcome="works", **fields):
     return Cell(
         key,
         **{
-            "digest": digest_of(key.recipe),
+            "digest": digest_of(key.recipe, key.bpftrace),
             "kernel_release": release,
             "at": "2026-11-29T00:00:00Z",
             "outcome": outcome,
@@ -175,18 +175,21 @@ def test_what_is_seen_again():
     assert guest in store.cells
 
 
-def test_the_digest_is_of_what_programs_are_made_of(monkeypatch):
+def test_the_digest_is_of_a_recipe_and_its_programs(monkeypatch):
     loaded = observe.standing.__globals__["find_recipe"]("fork-rate")
-    before = digest_of("fork-rate")
+    before = digest_of("fork-rate", "0.23.2")
 
     def digest_with(**changes):
         changed = loaded.with_recipe(loaded.recipe.model_copy(update=changes))
         monkeypatch.setattr("tests.laboratory.matrix.digest.find_recipe", lambda _: changed)
-        return digest_of.__wrapped__("fork-rate")
+        return digest_of.__wrapped__("fork-rate", "0.23.2")
 
     assert digest_with() == before
     assert digest_with(caveats=("Another.",)) == before
     assert digest_with(max_map_keys=77) != before
+    assert digest_of("fork-rate", "0.17.0") == before
+    # Its program reads names in another way there.
+    assert digest_of("fork-rate", "0.27.1") != before
 
 
 def test_a_file_says_in_which_cell_its_writer_stood_still(tmp_path):

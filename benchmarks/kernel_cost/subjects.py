@@ -96,7 +96,8 @@ SUBJECTS = (
     ),
     Subject("tcpconnlat", "connect", others=(("tcpconnlat", _LINES),)),
     Subject(
-        "tcptop", "transfer", plain_differs="IPv4 alone, ports in the order of the network; peeks are counted",
+        "tcptop", "transfer",
+        plain_differs="IPv4 alone, ports in the order of the network; peeks are counted",
         others=(("tcptop 60", ""),),
         is_filtered=True,
     ),
@@ -106,7 +107,7 @@ SUBJECTS = (
     ),
     Subject(
         "biolatency", "read-device",
-        plain_differs=f"operations are letters; split, merged and returned requests are wrong; {_NOT_FOLLOWED}",
+        plain_differs=f"operations are letters; split, merged, returned requests are wrong; {_NOT_FOLLOWED}",
         script="biolatency.bt", script_differs=f"{_ONE_HISTOGRAM}; time in queue and device together",
         others=(("biolatency -D -F", "a histogram by device and flags; no time in the queue"),),
     ),

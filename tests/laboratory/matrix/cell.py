@@ -29,7 +29,7 @@ class Key:
 class Cell:
     """What was seen.
 
-    :param digest: Of the text of the recipe that ran.
+    :param digest: Of the recipe and its programs, as they were when it ran.
     :param kernel_release: As `uname -r` says it.
     :param at: When it was seen, in UTC.
     :param seen: What the recipe counted of the load; None where nothing was counted.

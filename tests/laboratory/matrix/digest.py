@@ -1,13 +1,24 @@
-"""What a recipe's programs are made of, as one digest: a cell that was seen with another is out of date."""
+"""A recipe and its programs as one digest: a cell that was seen with another is out of date."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
+from runner.bpftrace.version import features_of
+from runner.errors import HostRefused
 from runner.recipe.catalogue import find_recipe
+from runner.recipe.examples import example_values, required_values
+from runner.recipe.given import parse_given
+from runner.recipe.hosts import distinguishable_hosts
 from runner.recipe.render import Renderer
+
+if TYPE_CHECKING:
+    from runner.recipe.load import LoadedRecipe
 
 _OF_READERS = {
     "title", "status", "layer", "stage", "symptoms", "description", "author", "date", "references", "primary",
@@ -17,11 +28,29 @@ _OF_READERS = {
 
 
 @functools.cache
-def digest_of(recipe: str) -> str:
-    """Return the digest of a recipe, its template and all that this includes."""
+def digest_of(recipe: str, release: str) -> str:
+    """Return the digest of what a recipe declares, and of all its programs.
+
+    The programs are those for hosts that its guards tell apart, with a release of bpftrace: a template's text
+    that is for another release, and what is said in it to its readers, may change.
+    """
     loaded = find_recipe(recipe)
     members = loaded.recipe.model_dump(mode="json", exclude=_OF_READERS)
     content = hashlib.sha256(json.dumps(members, sort_keys=True).encode())
-    for name, source in sorted(Renderer(loaded).sources.sources.items()):
-        content.update(f"\0{name}\0{source.text}".encode())
+    for text in sorted(_programs(loaded, release)):
+        content.update(f"\0{text}".encode())
     return f"sha256:{content.hexdigest()}"
+
+
+def _programs(loaded: LoadedRecipe, release: str) -> set[str]:
+    renderer = Renderer(loaded)
+    bare = parse_given(loaded.recipe, required_values(loaded.recipe))
+    given = {**bare, **example_values(loaded.recipe)}
+    programs = set()
+    for facts in distinguishable_hosts(loaded.recipe):
+        host = replace(facts, bpftrace=release, bpftrace_features=features_of(release))
+        for values in (bare, given):
+            # A host of these guards may need a bpftrace of another release.
+            with contextlib.suppress(HostRefused):
+                programs.add(renderer.render(values, host).text)
+    return programs

@@ -89,7 +89,7 @@ def page(store: Store, recipes: Sequence[str]) -> str:
         ),
     )
     stale = any(is_stale(cell) for cell in store.cells.values())
-    below = ["", "† seen with an earlier text of the recipe"] if stale else []
+    below = ["", "† seen with earlier programs of the recipe"] if stale else []
     counted = [*_COUNTED.splitlines(), *long, *below, *more.lines()]
     lines = [*_kernels(store, columns), *short, *below, *notes.lines(), *counted]
     return _head(store, recipes, columns) + "\n".join(lines) + "\n"

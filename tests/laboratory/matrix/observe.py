@@ -63,7 +63,7 @@ def observe(key: Key, bpftrace: str, limit_seconds: float) -> Cell:
             seen = _Seen("failed", _line(f"{type(error).__name__}: {error}"))
     return Cell(
         key,
-        digest_of(key.recipe),
+        digest_of(key.recipe, key.bpftrace),
         platform.release(),
         at.strftime("%Y-%m-%dT%H:%M:%SZ"),
         seen.outcome,

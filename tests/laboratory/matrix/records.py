@@ -65,7 +65,10 @@ def mark_unfinished(path: Path, reason: str, kernel_release: str = "") -> None:
     """Write the cell that began last and was not seen as one that failed, so that nobody begins with it again."""
     key = read(path).unfinished
     if key is not None:
-        write_cell(path, Cell(key, digest_of(key.recipe), kernel_release, now(), "failed", reason=reason))
+        write_cell(
+            path,
+            Cell(key, digest_of(key.recipe, key.bpftrace), kernel_release, now(), "failed", reason=reason),
+        )
 
 
 def now() -> str:

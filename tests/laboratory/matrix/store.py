@@ -62,8 +62,8 @@ class Store:
     def kept(self, columns: Iterable[Column], host_release: str) -> dict[Key, Cell]:
         """Return the cells of these columns that need not be seen again.
 
-        What failed is seen again, and so is what was seen with another text of its recipe or on another kernel
-        of this machine.
+        What failed is seen again, and so is what was seen with other programs of its recipe or on another
+        kernel of this machine.
         """
         wanted = set(columns)
         return {
@@ -77,8 +77,8 @@ class Store:
 
 
 def is_stale(cell: Cell) -> bool:
-    """Whether a cell was seen with another text of its recipe."""
-    return cell.digest != digest_of(cell.key.recipe)
+    """Whether a cell was seen with other programs of its recipe."""
+    return cell.digest != digest_of(cell.key.recipe, cell.key.bpftrace)
 
 
 def read_store(path: Path, recipes: Iterable[str]) -> Store:
