@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runner.bpftrace.version import features_of
-from runner.errors import HostRefused
+from runner.errors import FeatureMissing
 from runner.recipe.catalogue import find_recipe
 from runner.recipe.examples import example_values, required_values
 from runner.recipe.given import parse_given
@@ -50,7 +50,7 @@ def _programs(loaded: LoadedRecipe, release: str) -> set[str]:
     for facts in distinguishable_hosts(loaded.recipe):
         host = replace(facts, bpftrace=release, bpftrace_features=features_of(release))
         for values in (bare, given):
-            # A host of these guards may need a bpftrace of another release.
-            with contextlib.suppress(HostRefused):
+            # With this release such a host may have no variant.
+            with contextlib.suppress(FeatureMissing):
                 programs.add(renderer.render(values, host).text)
     return programs
