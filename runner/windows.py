@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import re
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from runner.attribution import attribute
@@ -25,7 +26,6 @@ from runner.wanted import is_wanted_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import datetime
 
     from runner.bpftrace.messages import Messages
     from runner.bpftrace.session import Taken
@@ -37,6 +37,8 @@ _BEGIN, _END = (f'{{"type": "printf", "data": "{mark}\\n"}}'.encode() for mark i
 _MAP = re.compile(rb'\{"type": "(?:map|hist|stats)", "data": \{"(@\w*)": ')
 _ROW = b'{"type": "value", "data": ["@'
 
+_SET_CLOCK = timedelta(seconds=1)
+"""A wall clock that is further from where it would be was set; less may pass between readings of the two."""
 
 _NOT_PRINTED = (
     "bpftrace did not print all of it; the next window with it counts from where it was read before"
@@ -92,6 +94,7 @@ class WindowReader:
         self._since: dict[str, int] = {}
         self._begun: int | None = None
         self._ended: int | None = None
+        self._clock: Moment | None = None
         self._run_id: str | None = None
         self.count = 0
 
@@ -154,7 +157,7 @@ class WindowReader:
             self._context, names=replace(self._context.names, devices=self._facts.device_names())
         )
         tables, problems = decode_tables(self._declarations, messages, context)
-        now = Moment.now()
+        clock = self._follow_clock()
         windows: list[Table] = []
         without = list(self._left_out)
         for table in tables:
@@ -162,8 +165,8 @@ class WindowReader:
             made = self._window_of(table, without)
             if made is None:
                 continue
-            made["since"] = self._time(self._since.get(table["map"], begun), now)
-            made["until"] = self._time(until, now)
+            made["since"] = rfc3339(clock.time_of(self._since.get(table["map"], begun)))
+            made["until"] = rfc3339(clock.time_of(until))
             windows.append(made)
             self._since[table["map"]] = until
         shown = [each for each in self._declarations if any(each.name == table["name"] for table in windows)]
@@ -171,8 +174,8 @@ class WindowReader:
         began = begun if self._ended is None else self._ended
         window: Window = {
             "started_at": None,
-            "attached_at": self._time(began, now),
-            "ended_at": self._time(ended_ns, now),
+            "attached_at": rfc3339(clock.time_of(began)),
+            "ended_at": rfc3339(clock.time_of(ended_ns)),
             "duration_seconds": round((ended_ns - began) / 1e9, 6),
             "ended_by": None,
             "index": self.count,
@@ -202,7 +205,9 @@ class WindowReader:
         # Naming owners changes rows in place, and this snapshot is needed as it was read for the next window.
         return copy.deepcopy(made)
 
-    @staticmethod
-    def _time(reading_ns: int, now: Moment) -> str:
-        moment: datetime = now.time_of(reading_ns)
-        return rfc3339(moment)
+    def _follow_clock(self) -> Moment:
+        """Return what tells times: the same for all windows, or a border would have two, until it is set."""
+        now = Moment.now()
+        if self._clock is None or abs(now.wall - self._clock.time_of(now.clock_ns)) > _SET_CLOCK:
+            self._clock = now
+        return self._clock

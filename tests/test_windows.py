@@ -2,11 +2,13 @@
 
 import dataclasses
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from runner.bpftrace.frame import SNAPSHOT, TAKEN, Snapshot, frame_program
 from runner.bpftrace.messages import read_messages
+from runner.bpftrace.recording import Moment
 from runner.bpftrace.version import Bpftrace
 from runner.capture.cutting import left_out, why_not_cut
 from runner.errors import ValueRefused
@@ -72,6 +74,49 @@ def test_a_window_is_what_came_between_two_snapshots(reader):
     for name in (0, 1):
         # Each table's windows follow each other without a gap.
         assert windows[0]["tables"][name]["until"] == windows[1]["tables"][name]["since"]
+
+
+def clock_of(monkeypatch, walls):
+    """Have the host's two clocks read as given: seconds of the wall clock, a second after the other."""
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    moments = [
+        Moment(place * SECOND, start + timedelta(seconds=wall)) for place, wall in enumerate(walls, start=1)
+    ]
+    monkeypatch.setattr(Moment, "now", lambda: moments.pop(0))
+
+
+def borders(windows):
+    return [[window["tables"][0][name][14:-1] for name in ("since", "until")] for window in windows]
+
+
+def test_a_border_has_one_time_however_the_clocks_are_read(reader, monkeypatch):
+    # Between its readings of the two clocks the reader waited for a processor, each time for another while.
+    clock_of(monkeypatch, [1.0009, 2.0, 3.3])
+    taker, windows = reader()
+    for place in (1, 2, 3):
+        snapshot(taker, place * SECOND, {"7,111,0,1": place}, place)
+    assert borders(windows) == [
+        ["00:00.000", "00:01.000"],
+        ["00:01.000", "00:02.000"],
+        ["00:02.000", "00:03.000"],
+    ]
+    stamps = [(window["window"]["attached_at"], window["window"]["ended_at"]) for window in windows]
+    assert [each[0] for each in stamps[1:]] == [each[1] for each in stamps[:-1]]
+
+
+def test_times_follow_a_clock_that_is_set(reader, monkeypatch):
+    clock_of(monkeypatch, [1.0, 3602.0, 3603.0])
+    taker, windows = reader()
+    for place in (1, 2, 3):
+        snapshot(taker, place * SECOND, {"7,111,0,1": place}, place)
+    # The window in which it was set is as long as it was.
+    assert borders(windows) == [
+        ["00:00.000", "00:01.000"],
+        ["00:01.000", "00:02.000"],
+        ["00:02.000", "00:03.000"],
+    ]
+    assert [window["tables"][0]["until"][11:13] for window in windows] == ["00", "01", "01"]
+    assert windows[1]["tables"][0]["since"][11:13] == "01"
 
 
 def test_other_lines_stay_where_they_are(reader):
