@@ -191,8 +191,14 @@ def trace(
             if workload is not None:
                 workload.start(lambda: session.wake("workload"))
             reason = session.wait(duration_seconds)
-            beside.end()
-            busy = kernel.busy_seconds() - busy_before
+            busy = 0.0
+
+            def read_end() -> None:
+                nonlocal busy
+                beside.end()
+                busy = kernel.busy_seconds() - busy_before
+
+            read_end()
             overhead = meter.stop()
             if watch is not None and watch.is_over and reason in ENDS:
                 # Both at one moment.
@@ -201,7 +207,7 @@ def trace(
             watcher.ending()
             if on_ending is not None:
                 on_ending()
-            recording = session.stop()
+            recording = session.stop(read_end)
             if workload is not None and reason == OVER_BUDGET:
                 # That our own measuring is too dear is no reason to end somebody's load.
                 workload.wait(signals)

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from runner.bpftrace import process, session
+from runner.bpftrace.recording import clock_ns
 from runner.errors import HostRefused, NotUnderstood, TraceFailed
+from runner.host import kernel
 from runner.recipe.catalogue import find_recipe
 from runner.recipe.parameters import TARGET_FILTERS, parse_values
 from runner.replay import replay
@@ -46,6 +48,22 @@ def test_a_whole_run_with_lost_events_is_degraded(plan, monkeypatch):
     grade, ended_by, codes, total = summary(run(plan, monkeypatch, ""))
     assert (grade, ended_by, total) == ("degraded", "duration", 3)
     assert codes == {"lost-events": 17, "map-full": 3}
+
+
+def test_who_forgets_that_it_is_to_end_is_measured_until_it_is_told_again(plan, monkeypatch):
+    moments, busy_seconds = [], kernel.busy_seconds
+
+    def read():
+        moments.append(clock_ns())
+        return busy_seconds()
+
+    monkeypatch.setattr(kernel, "busy_seconds", read)
+    outcome = run(plan, monkeypatch, "forgets")
+    assert summary(outcome)[3] == 3
+    window = outcome.capture()["window"]["duration_seconds"]
+    assert window > 0.4
+    # What is compared with its samples is of the same window.
+    assert (moments[-1] - moments[0]) / 1e9 == pytest.approx(window, abs=0.1)
 
 
 def test_half_a_line_is_void_and_what_stands_before_it_is_kept(plan, monkeypatch):

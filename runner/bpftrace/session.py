@@ -139,10 +139,12 @@ class Session:
         """
         return self._wait(timeout_seconds, until_ready=False)
 
-    def stop(self) -> Recording:
+    def stop(self, on_overlooked: Callable[[], None] | None = None) -> Recording:
         """End bpftrace so that it prints its maps, read all of it, and return the recording.
 
         A signal meanwhile (`wake`) is somebody who cannot wait: it takes the next harder step.
+
+        :param on_overlooked: Called where bpftrace overlooked that it is to end, and so the window ends now.
         """
         if self.recording.ended is None:
             self.recording.ended = Moment.now()
@@ -155,6 +157,8 @@ class Session:
             if self._read_to_end(patience, patience) == "silence" and not self._is_detaching(before):
                 # It went on counting until now.
                 self.recording.ended = Moment.now()
+                if on_overlooked is not None:
+                    on_overlooked()
                 self._process.nudge()
             self._read_to_end(silence_seconds, limit_seconds)
         if self.recording.exit_code is None:
