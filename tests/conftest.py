@@ -5,10 +5,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.laboratory.machine import FORCE, GUEST_TRUTH_FILE, TRUTH_FILE, has_kprobes, missing_for_tracing
 from tests.laboratory.releases import missing
 from tests.laboratory.truth import Comparison, as_json, as_page, from_json
+
+# How long an example takes is the machine's: one that stands still for a moment fails none.
+settings.register_profile("no-deadline", deadline=None)
+settings.load_profile("no-deadline")
 
 
 @pytest.hookimpl(trylast=True)

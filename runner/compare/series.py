@@ -136,7 +136,8 @@ def _length(centred: Sequence[float]) -> float:
     positive = -1.0
     for lag in range(0, count - 1, 2):
         pair = _correlation(centred, lag) + _correlation(centred, lag + 1)
-        if pair <= 0:
+        # Two that cancel leave what rounding made of them.
+        if pair <= 1e-12:
             break
         positive += 2 * pair
     return min(float(count), max(1.0, first_order, positive))
