@@ -62,9 +62,9 @@ def test_a_program_gets_its_answer_and_its_groups_are_outputs(written, tmp_path)
     ("program", "dialog", "reason"),
     [
         (ASKS, [{"pattern": "restart", "answer": "n"}], "exit 1"),
-        ("import time; print('Starting'); time.sleep(60)", [{"pattern": "Done"}], "pattern 1 of 1 (Done) did not come in 500ms; it printed last: Starting"),
+        ("import time; print('Starting'); time.sleep(60)", [{"pattern": "Done"}], "pattern 1 of 1 (Done) did not come in 3s; it printed last: Starting"),
         ("print('a'); print('b')", [{"pattern": "b"}, {"pattern": "c"}], "it ended before pattern 2 of 2 (c); it printed last: a / b"),
-        ("import time; print('b', flush=True); time.sleep(60)", [{"pattern": "b"}], "it did not end within 500ms after its last pattern"),
+        ("import time; print('b', flush=True); time.sleep(60)", [{"pattern": "b"}], "it did not end within 3s after its last pattern"),
         ("import signal, time; signal.signal(signal.SIGHUP, signal.SIG_IGN); print('b', flush=True); time.sleep(60)", [{"pattern": "c"}], "did not come"),
         ("while True: print('y' * 500)", [{"pattern": "c"}], "it printed more than 1024 KiB"),
         ("import os, time; [os.close(fd) for fd in (0, 1, 2)]; time.sleep(60)", [{"pattern": "c"}], "it ended before pattern 1"),
@@ -72,7 +72,7 @@ def test_a_program_gets_its_answer_and_its_groups_are_outputs(written, tmp_path)
     ],
 )  # fmt: skip
 def test_a_program_that_talks_otherwise_is_told_with_what_it_said(written, tmp_path, program, dialog, reason):
-    path = written(talk(program, dialog, timeout="20s" if "while True" in program else "500ms"))
+    path = written(talk(program, dialog, timeout="3s" if "sleep" in program else "20s"))
     done, document = run(path, tmp_path)
     assert done.returncode == 7
     assert reason in document["steps"][0]["reason"]

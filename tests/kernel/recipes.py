@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.command import LIMIT_SECONDS, Started
-from tests.laboratory.hidden import most_hidden, slices_of_process_1
+from tests.laboratory.hidden import Process1, most_hidden
 from tests.laboratory.missed import MISSING, missed
 
 
@@ -21,11 +21,14 @@ class Run:
     :ivar missed: Events that the capture says are missing: the kernel left them out because another BPF program ran
         there or for reasons of its own, or bpftrace lost the first of a row.
     :ivar hidden: Events more that the kernel of this machine may have left out and told nobody.
+    :ivar hidden_ns: Nanoseconds on a processor that it may not have told of.
     """
 
-    def __init__(self, capture: dict[str, Any], said: str = "", slices: int = 0) -> None:
+    def __init__(self, capture: dict[str, Any], said: str = "", process_1: Process1 | None = None) -> None:
         self.capture = capture
-        self.hidden = most_hidden(capture["program"]["text"], slices)
+        process_1 = process_1 or Process1()
+        self.hidden = most_hidden(capture["program"]["text"], process_1.slices)
+        self.hidden_ns = process_1.nanoseconds if self.hidden else 0
         self._said = said
         self.tables = {table["name"]: table["rows"] for table in capture["tables"]}
         self.missed = missed(capture)
@@ -102,7 +105,7 @@ def run_recipe(
 
     :param allowed: Problems that the capture may have.
     """
-    before = slices_of_process_1()
+    before = Process1.now()
     done = _start(recipe, arguments, bpftrace, command).wait()
     return _run_of(done, before, allowed)
 
@@ -117,7 +120,7 @@ def run_beside(
 
     :param command: The load; what it says is nobody's (`Run.answers`).
     """
-    before = slices_of_process_1()
+    before = Process1.now()
     with tempfile.TemporaryDirectory() as name:
         over = Path(name) / "over"
         os.mkfifo(over)
@@ -145,8 +148,8 @@ def _start(recipe: str, arguments: Sequence[str], bpftrace: str, command: Sequen
     return Started("run", recipe, "--bpftrace", bpftrace, "-f", "json", *arguments, *behind)
 
 
-def _run_of(done: subprocess.CompletedProcess[str], slices_before: int, allowed: Iterable[str]) -> Run:
+def _run_of(done: subprocess.CompletedProcess[str], before: Process1, allowed: Iterable[str]) -> Run:
     assert done.returncode == 0, done.stderr
-    run = Run(json.loads(done.stdout), done.stderr, slices_of_process_1() - slices_before)
+    run = Run(json.loads(done.stdout), done.stderr, Process1.now().since(before))
     assert run.problems <= set(allowed), run.capture["quality"]
     return run

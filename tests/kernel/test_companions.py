@@ -131,7 +131,7 @@ def test_packets_for_a_closed_port_are_counted_in_the_network_of_the_process(bpf
             time.sleep(0.01)
         for address, name in ((server.ipv4, "udp_no_ports"), (server.ipv6, "udp6_no_ports")):
             send = client.command([sys.executable, "-c", SEND, address, "9", str(PACKETS)])
-            # The other does not say whose network: it is the runner's own.
+            # The other does not say whose network: it is the runner's own, and gets packets of others, too.
             asked, unasked = run_beside(
                 "tcp-retrans", ("--pid", str(there.pid)), (), bpftrace=bpftrace, command=send
             )
@@ -140,7 +140,7 @@ def test_packets_for_a_closed_port_are_counted_in_the_network_of_the_process(bpf
             assert rise(found[name]) == PACKETS
             assert found[name]["source"].startswith(f"/proc/{there.pid}/net/")
             assert "udp_no_ports" not in companions(asked.capture, pid=None)
-            assert rise(companions(unasked.capture)[name]) == 0
+            assert rise(companions(unasked.capture)[name]) < PACKETS
 
 
 def test_tracked_connections_are_those_of_the_network_of_the_process(bpftrace, hosts, figure):
@@ -182,8 +182,8 @@ def test_a_script_and_a_recording_have_them_too(bpftrace, tmp_path):
 def test_stalls_and_times_of_processors_lie_between_readings_from_outside(bpftrace, figure):
     def outside():
         words = Path("/proc/stat").read_text().split("\n", 1)[0].split()
-        ticks = {"cpu_iowait": words[5], "cpu_steal": words[8]}
-        found = {name: int(text) * 1000 // os.sysconf("SC_CLK_TCK") for name, text in ticks.items()}
+        # Not the wait for I/O, which may decrease (Documentation/filesystems/proc.rst).
+        found = {"cpu_steal": int(words[8]) * 1000 // os.sysconf("SC_CLK_TCK")}
         with contextlib.suppress(OSError):
             for resource in ("cpu", "memory", "io"):
                 line = Path(f"/proc/pressure/{resource}").read_text().splitlines()[0]

@@ -205,7 +205,13 @@ def test_two_at_once_and_one_that_was_left(newest, tmp_path, value, state):
 
 def test_what_somebody_else_changes_meanwhile_is_not_overwritten(newest, tmp_path, value, state):
     with started(tmp_path / "made", "--set", f"{value}=4096", bpftrace=newest) as process:
-        until(lambda: value.read_text() == "4096\n", "the change is made")
+        journal = state / "experiment.json"
+        # It has read what it changed: what comes now is somebody else's.
+        until(
+            lambda: journal.exists() and json.loads(journal.read_bytes())["entries"][0]["after"] == "4096",
+            "the change is made",
+        )
+        assert value.read_text() == "4096\n"
         value.write_text("512\n")
         _, said = process.communicate(timeout=60)
     assert process.returncode == 9, said

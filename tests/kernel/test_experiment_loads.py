@@ -21,9 +21,11 @@ FILE_KIB = RECORDS * READS * READ_BYTES >> 10
 def runs_of(scene, figure):
     """Run once with each change; return what the kernel counted, and how many events took as long as is too long.
 
+    And how many of these a run may have missed at most.
+
     What is recorded are captures, which every release of bpftrace fills alike: the newest one records.
     """
-    counted, slow = {}, {}
+    counted, slow, unseen = {}, {}, 0
     for name in CHANGES:
         change = None if name == "before" else getattr(scene, name)
         was = None if change is None else scene.value(change)
@@ -38,17 +40,18 @@ def runs_of(scene, figure):
         work = run.capture["window"]["workload"]["work"]
         assert f"{work['count']} {work['unit']}" == scene.work
         slow[name] = run.total("slow")
+        unseen = max(unseen, run.missed + run.hidden)
         seconds = run.capture["window"]["duration_seconds"]
         figure(f"{name}: {counted[name]}, {slow[name]} slow, {seconds:.2f} s")
         assert seconds < 4
-    return counted, slow
+    return counted, slow, unseen
 
 
 def test_records_are_read_in_fewer_requests_the_further_ahead(figure):
     if not THROTTLE.exists():
         pytest.skip("no cgroup v1 with blkio here")
     with SCENES["read_ahead"]() as scene:
-        counted, slow = runs_of(scene, figure)
+        counted, slow, _ = runs_of(scene, figure)
         queue = Path(scene.better.file).parent
     for name, change in (
         ("before", READ_AHEAD_KIB),
@@ -72,7 +75,7 @@ def test_records_are_read_in_fewer_requests_the_further_ahead(figure):
 
 def test_connections_that_find_the_queue_full_take_a_second(figure):
     with SCENES["accept_queue"]() as scene:
-        counted, slow = runs_of(scene, figure)
+        counted, slow, unseen = runs_of(scene, figure)
         network = scene.network
     # One more waits than the limit says.
     lost = {
@@ -83,7 +86,7 @@ def test_connections_that_find_the_queue_full_take_a_second(figure):
     }
     for name, each in lost.items():
         assert counted[name] == {"opened": CONNECTIONS, "dropped": BURSTS * each}, name
-        assert slow[name] == BURSTS * each, name
+        assert 0 <= BURSTS * each - slow[name] <= unseen, name
     names = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
     assert network not in names
 

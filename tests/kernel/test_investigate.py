@@ -16,12 +16,12 @@ from runner.workflow.schema import case_schema
 from tests.command import ebpf_recipe
 from tests.kernel.recipes import run_recipe
 from tests.laboratory.children import child
-from tests.laboratory.investigations import EXPECTED, investigate, wrong
+from tests.laboratory.investigations import EXPECTED, SHORTEST_SECONDS, investigate, wrong
 from tests.laboratory.releases import paths, release_of
 
 pytestmark = pytest.mark.kernel
 
-SHORT = ("-d", "6s")
+SHORT = ("-d", f"{SHORTEST_SECONDS}s")
 """Long enough for ten long waits of each kind that the loads have."""
 
 

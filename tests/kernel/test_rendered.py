@@ -11,7 +11,7 @@ from tests.command import ebpf_recipe
 from tests.kernel.test_tcp_retrans import INDEPENDENT, total
 from tests.laboratory.children import child, end_bpftrace
 from tests.laboratory.independent import counted
-from tests.laboratory.network import lose_packets, stop_losing_packets
+from tests.laboratory.network import lose_packets, stop_losing_packets, wait_until_nothing_is_sent
 from tests.laboratory.nginx import PORT, load
 
 pytestmark = pytest.mark.kernel
@@ -60,6 +60,7 @@ def test_a_host_with_bpftrace_alone(bpftrace, facts, hosts, nginx_host, tmp_path
             with counted(INDEPENDENT.replace("PORT", str(PORT)), bpftrace=bpftrace) as independent:
                 subprocess.run(load(client, server.ipv4, 25), check=True, capture_output=True)
                 # Both end within a moment in which nothing is sent.
+                wait_until_nothing_is_sent(server)
             end_bpftrace(node)
     finally:
         stop_losing_packets(client)

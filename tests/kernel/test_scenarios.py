@@ -49,7 +49,10 @@ def reads(one, figure):
     )
     # Most reads are fast, and those of one path all are not.
     assert len(latencies["fast"]) > 10 * len(latencies["slow"])
-    assert min(latencies["slow"]) > statistics.quantiles(latencies["fast"], n=20)[-1]
+    # Where the device stood still for a moment, its limit lets one or two through at once afterwards.
+    assert (
+        statistics.quantiles(latencies["slow"], n=10)[0] > statistics.quantiles(latencies["fast"], n=20)[-1]
+    )
     assert slow > 20 * fast
     # The processor is not what they wait for.
     assert counters["waited_ns"] < sum(latencies["slow"]) / 2

@@ -71,7 +71,9 @@ def test_a_consumer_that_stops_for_5_s_with_a_signal_between_loses_nothing(binar
     assert len(recording.stdout) > 1 << 20
     assert messages.maps["@calls"].value == calls
     assert messages.lost_events == 0
-    assert [int(line.split()[0]) for line in lines] == list(range(1, calls + 1))
+    numbers = [int(line.split()[0]) for line in lines]
+    # 0.17 has a buffer for each processor, and takes them in turn.
+    assert (sorted(numbers) if binary.version < (0, 18) else numbers) == list(range(1, calls + 1))
     assert messages.maps[END_MAP].value == framed.end_value
     assert recording.exit_code == 0
 

@@ -53,14 +53,14 @@ def test_requests_are_those_that_the_kernel_counts(bpftrace, tmp_path, truth):
     assert job.count("read") + job.count("write") == 1200
     assert theirs.flushes > 20
     assert theirs.discards > 0
-    assert ours["write"] + ours["flush"] == theirs.writes or run.missed or run.hidden
     for mine, independent in (
+        (ours["write"] + ours["flush"], theirs.writes),
         (ours["read"], theirs.reads), (ours["write"], job.count("write")),
         (ours["flush"], theirs.flushes), (ours["discard"], theirs.discards),
     ):  # fmt: skip
         assert run.agrees(mine, independent), run.capture["quality"]
     # Where a completion was missed, the next flush, at the same place, finds another under way.
-    assert run.tables["ambiguous"] == [] or run.missed
+    assert run.total("ambiguous") <= run.missed + run.hidden
     assert {row["key"]["device"] for row in run.tables["latency"]} == {one.name}
     for row in run.tables["latency"]:
         same = run.total("requests", "count", operation=row["key"]["operation"])
@@ -97,7 +97,8 @@ def test_latency_is_what_fio_and_another_tool_measure(bpftrace, tmp_path, truth)
     truth("biolatency", "ms in the device", load, release, took, done.read_ms, STAT,
           because="the kernel's time begins a little earlier, where the request is made")  # fmt: skip
     assert run.agrees(requests, done.reads)
-    assert abs(took - done.read_ms) <= 0.01 * done.read_ms or run.missed
+    share = (done.reads - requests) / done.reads
+    assert abs(took - done.read_ms) <= (0.01 + share) * done.read_ms
     (row,) = run.rows("latency", operation="read")
     buckets = buckets_of(row)
     for quantile in QUANTILES:
@@ -142,16 +143,18 @@ def test_time_in_the_queue_and_in_the_device_are_together_what_the_kernel_counts
         because="the kernel's time begins a little earlier, where the request is made",
     )  # fmt: skip
     assert run.agrees(requests, done.reads)
-    assert run.total("waits", "count", operation="read") <= requests
+    # Of a request whose end was missed the time in the queue was counted.
+    assert run.total("waits", "count", operation="read") <= requests + run.missed + run.hidden
     assert waited > 0.5 * took, "the load did not queue"
-    share = (run.missed + 1) / done.reads
+    # A request whose time in the queue was missed may have been counted in the device.
+    share = (run.missed + run.hidden + 1) / done.reads
     assert abs(waited + took - done.read_ms) <= (0.03 + share) * done.read_ms
     (queued,) = run.rows("queued", operation="read")
     assert abs(queued["count"] - run.total("waits", "count", operation="read")) <= run.missed + run.hidden
     (latency,) = run.rows("latency", operation="read")
     certain = sum(count for low, _, count in buckets_of(latency) if low >= 50_000)
     most = sum(count for _, high, count in buckets_of(latency) if high >= 50_000)
-    assert certain - run.missed - run.hidden <= run.total("slow") <= most + run.missed
+    assert certain - run.missed - run.hidden <= run.total("slow") <= most + run.missed + run.hidden
 
 
 def test_a_cgroups_limit_is_no_time_of_the_device(bpftrace, tmp_path, truth):
@@ -286,4 +289,7 @@ def test_a_device_that_comes_or_goes_during_the_run_has_its_name(bpftrace, tmp_p
         subprocess.run(["losetup", "--detach", f"/dev/loop{number}"], capture_output=True, check=False)
         remove_device(number)
     assert run.agrees(run.total("requests", "count", device=one.name, operation="read"), 100)
-    assert run.total("requests", "count", device=f"loop{number}", operation="read") >= 50 - run.missed
+    assert (
+        run.total("requests", "count", device=f"loop{number}", operation="read")
+        >= 50 - run.missed - run.hidden
+    )

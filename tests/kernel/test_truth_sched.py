@@ -90,9 +90,11 @@ def test_waits_for_a_processor_are_those_that_the_kernel_counts(bpftrace, tmp_pa
     )  # fmt: skip
     assert waited > 500_000_000, "they did not wait for each other"
     assert 0 <= times - row["count"] <= run.missed + run.hidden
-    assert abs(row["total"] - waited) <= 0.01 * waited or run.missed
-    assert {row["key"]["comm"] for row in run.tables["latency"]} == {"waiter-a", "waiter-b"}
+    # Of those that were hidden each may be as long as the longest.
     (histogram,) = run.rows("latency", comm="waiter-a")
+    longest = buckets_of(histogram)[-1][1] * 1000
+    assert abs(row["total"] - waited) <= 0.01 * waited + (times - row["count"]) * longest
+    assert {row["key"]["comm"] for row in run.tables["latency"]} == {"waiter-a", "waiter-b"}
     assert histogram["count"] == row["count"]
 
 
@@ -127,6 +129,11 @@ def test_waits_are_distributed_as_another_tool_sees_them(bpftrace, tmp_path, tru
     assert certain <= slow <= most
 
 
+def is_asleep(stack):
+    """Whether a kernel stack is that of a sleep."""
+    return any("nanosleep" in str(frame.get("symbol")) for frame in stack)
+
+
 def test_time_off_the_processor_is_what_the_load_measures(bpftrace, tmp_path, truth):
     with load("sleeper", tmp_path) as one:
         command = asking("sleep 50 10", one)
@@ -144,12 +151,20 @@ def test_time_off_the_processor_is_what_the_load_measures(bpftrace, tmp_path, tr
         round(row["total"] / 1e6, 2), round(sum(measured) / 1e6, 2), "the load",
         because="the load's own measure has its system calls in it",
     )  # fmt: skip
-    assert row["count"] == len(measured)
-    assert 0.97 * sum(measured) <= row["total"] <= sum(measured)
     stacks = run.rows("off_cpu", pid=one.pid)
-    assert sum(each["value"] for each in stacks if not each["key"]["preempted"]) == row["total"]
-    symbols = {frame.get("symbol") for each in stacks for frame in each["key"]["kernel"]}
-    assert any("nanosleep" in symbol for symbol in symbols if symbol), symbols
+    slept, waited = (
+        sum(
+            each["value"]
+            for each in stacks
+            if not each["key"]["preempted"] and is_asleep(each["key"]["kernel"]) is asleep
+        )
+        for asleep in (True, False)
+    )
+    assert slept + waited == row["total"]
+    # It waits once more where who asks it is held up for so long between connecting and asking.
+    count = row["count"] - (waited > 0)
+    assert run.agrees(count, len(measured))
+    assert 0.97 * count / len(measured) * sum(measured) <= slept <= sum(measured)
     modules = {str(frame.get("module", "")) for each in stacks for frame in each["key"]["user"]}
     assert any("libc" in module for module in modules), modules
 

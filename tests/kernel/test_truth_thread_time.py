@@ -21,8 +21,8 @@ pytestmark = pytest.mark.kernel
 
 RECIPE = "thread-time"
 SCHEDSTAT = "/proc/PID/task/*/schedstat"
-LESS = f"the load, less {SCHEDSTAT}"
-BESIDE = "the load also runs for what it does not measure"
+LESS = "the load, less its time on a processor and waiting for one"
+BESIDE = "the load's own measure begins and ends while it runs"
 OWN = "the load's own measure has its system calls in it"
 DELAYS = ("queued", "disk", "blocked")
 
@@ -62,7 +62,8 @@ def test_running_and_queued_are_what_the_kernel_counts(bpftrace, tmp_path, truth
             because="the kernel's two clock readings are not ours",
         )  # fmt: skip
         assert theirs > 500_000_000, "they did not share a processor"
-        assert abs(ours - theirs) <= 0.01 * theirs or run.missed
+        # A switch from a thread of process 1 may be hidden: then its time is told as of the thread before it.
+        assert abs(ours - theirs) <= 0.01 * theirs + run.hidden_ns or run.missed
     (row,) = run.rows("time", pid=one.pid, state="running")
     truth(RECIPE, "times on a processor", what, release, row["count"], times, SCHEDSTAT)
     assert run.agrees(row["count"], times)
@@ -103,11 +104,6 @@ def test_a_sleep_is_called_by_what_the_thread_asked_for(bpftrace, tmp_path, trut
     assert spent(run, "disk", "blocked") <= 0.01 * sum(measured)
 
 
-def used_since(before, one):
-    """Return nanoseconds that a load ran or waited to run since an earlier reading of its schedstat."""
-    return sum(after - earlier for earlier, after in zip(before[:2], one.schedstat()[:2], strict=True))
-
-
 @contextlib.contextmanager
 def delays_accounted():
     """Have the kernel count the delays of tasks that begin meanwhile (Documentation/accounting)."""
@@ -140,8 +136,9 @@ def test_disk_is_the_wait_for_block_io(bpftrace, tmp_path, truth):
     release = release_of(bpftrace)
     truth(RECIPE, "disk ms", what, release, ms(row["total"]), ms(sum(measured)), "the load", because=OWN)
     # Linux 6.18 was seen to count 36 s and 12,730 s of one thread in a run of some seconds: what is longer than
-    # the run is a fault of its count. (Perhaps of a sleep that begins in another task's context, __block_task.)
-    counts = delay <= run.capture["window"]["duration_seconds"] * 1e9
+    # all waits by the load's own measure is a fault of its count. (Perhaps of a sleep that begins in another
+    # task's context, __block_task: then the wait has the beginning of an earlier one.)
+    counts = delay <= sum(measured) + 20_000_000
     if counts:
         truth(
             RECIPE, "disk ms", what, release, ms(row["total"]), ms(delay),
@@ -151,7 +148,8 @@ def test_disk_is_the_wait_for_block_io(bpftrace, tmp_path, truth):
     assert sum(measured) > 500_000_000, "the disk was not slow"
     assert row["count"] >= len(measured) or run.missed
     assert sum(measured) - spent(run, "queued", "running") <= row["total"] <= sum(measured) or run.missed
-    assert not counts or abs(delay - row["total"]) <= 0.03 * row["total"] + 20_000_000
+    assert delay >= 0.97 * row["total"] - 20_000_000
+    assert not counts or delay <= 1.03 * row["total"] + 20_000_000
     assert spent(run, "blocked") <= 0.01 * sum(measured)
     assert run.total("delayed") == spent(run, *DELAYS)
     (histogram,) = run.rows("stalls")
@@ -189,17 +187,15 @@ def file_system(folder):
 
 def test_what_waits_until_the_disk_has_it_waits_for_the_disk(bpftrace, tmp_path, truth):
     with file_system(tmp_path) as place, waiting("writer", tmp_path) as one:
-        before = one.schedstat()
         run = run_recipe(
             RECIPE, "--pid", str(one.pid), bpftrace=bpftrace, command=asking(f"syncs {place}/log 300", one)
         )
-        used = used_since(before, one)
-    asleep, ours = run.answers()[0] - used, spent(run, "disk")
+    asleep, ours = run.answers()[0], spent(run, "disk")
     truth(
         RECIPE, "disk ms", "300 fsyncs of a file system with a journal", release_of(bpftrace), ms(ours), ms(asleep),
         LESS, because=BESIDE,
     )  # fmt: skip
-    assert abs(ours - asleep) <= 0.1 * asleep or run.missed
+    assert abs(ours - asleep) <= 0.02 * asleep + run.hidden_ns or run.missed
     assert spent(run, "blocked") <= 0.05 * asleep
 
 
@@ -208,21 +204,19 @@ def test_blocked_is_the_wait_for_a_lock_of_the_kernel(bpftrace, tmp_path, truth)
     file = Path("/dev/shm") / f"{RECIPE}-{os.getpid()}"
     try:
         with waiting("writer-a", tmp_path, cpu=1) as one, waiting("writer-b", tmp_path, cpu=1) as other:
-            before = one.schedstat()
             run = run_recipe(
                 RECIPE, "--comm", "writer-*", bpftrace=bpftrace,
                 command=asking(f"writes {file} 64 1.5", one, other),
             )  # fmt: skip
-            used = used_since(before, one)
     finally:
         file.unlink(missing_ok=True)
-    asleep, ours = run.answers()[0] - used, spent(run, "blocked", pid=one.pid)
+    asleep, ours = run.answers()[0], spent(run, "blocked", pid=one.pid)
     truth(
         RECIPE, "blocked ms", "two that write to one file, whose lock the kernel holds for each", release_of(bpftrace),
         ms(ours), ms(asleep), LESS, because=BESIDE,
     )  # fmt: skip
     assert asleep > 100_000_000, "they did not wait for each other"
-    assert abs(ours - asleep) <= 0.03 * asleep or run.missed
+    assert abs(ours - asleep) <= 0.02 * asleep + run.hidden_ns or run.missed
     assert spent(run, "disk") == 0
 
 
@@ -261,7 +255,9 @@ def test_what_began_before_the_trace_is_said_to_be_earlier(bpftrace, tmp_path, t
         "the load", because="its probe was there up to 50 ms before the window",
     )  # fmt: skip
     assert row["count"] == 1
-    assert theirs - 5_000_000 <= row["total"] <= theirs + 60_000_000
+    # It was woken before it could say when.
+    awake = spent(run, "queued", "running", "network", pid=one.pid)
+    assert theirs - 1_000_000 - awake <= row["total"] <= theirs + 60_000_000
 
 
 def test_a_thread_that_gets_its_name_late_was_not_asleep_before(bpftrace, tmp_path):
@@ -297,7 +293,7 @@ def test_calls_of_32_bit_programs_have_their_own_numbers(bpftrace, tmp_path):
         RECIPE, "--comm", "caller32", bpftrace=bpftrace, command=[str(built_for_32_bits(tmp_path))]
     )
     assert run.agrees(run.total("time", "count", state="event"), 2)
-    assert 4_000_000 <= spent(run, "event") <= 6_000_000
+    assert 4_000_000 <= spent(run, "event") < run.capture["window"]["duration_seconds"] * 1e9
 
 
 def test_what_the_maps_have_no_room_for_is_counted(bpftrace, tmp_path):

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1
@@ -34,6 +35,16 @@ def child(
                 process.wait(5)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+def command_lines() -> list[bytes]:
+    """Return those of all processes that there are, their words followed by a zero byte."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        # It may end meanwhile.
+        with contextlib.suppress(OSError):
+            found.append(path.read_bytes())
+    return found
 
 
 def end_bpftrace(process: subprocess.Popen[bytes], limit_seconds: float = 60) -> bytes:

@@ -8,8 +8,10 @@ anybody, and what happens in it is in no count of ours; so are switches from suc
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Self
 
 from runner.host.btf import VMLINUX
 
@@ -24,17 +26,29 @@ def _hides() -> bool:
     return b"\0init_owned\0" in VMLINUX.read_bytes()
 
 
-def slices_of_process_1() -> int:
-    """Return how often its threads got a processor so far; 0 where the kernel hides nothing."""
-    if not _hides():
-        return 0
-    slices = 0
-    for thread in Path("/proc/1/task").iterdir():
-        try:
-            slices += int((thread / "schedstat").read_text().split()[2])
-        except OSError:
-            continue  # it ended meanwhile
-    return slices
+@dataclass(frozen=True, slots=True)
+class Process1:
+    """How often the threads of process 1 got a processor so far, and how long they had it in all."""
+
+    slices: int = 0
+    nanoseconds: int = 0
+
+    @classmethod
+    def now(cls) -> Self:
+        """Return what it got until now; nothing where the kernel hides nothing."""
+        slices = nanoseconds = 0
+        for thread in Path("/proc/1/task").iterdir() if _hides() else ():
+            try:
+                ran, _, times = map(int, (thread / "schedstat").read_text().split())
+            except OSError:
+                continue  # it ended meanwhile
+            slices, nanoseconds = slices + times, nanoseconds + ran
+        return cls(slices, nanoseconds)
+
+    def since(self, before: Self) -> Self:
+        """Return what it got after an earlier reading; threads that ended are forgotten."""
+        got = (self.slices - before.slices, self.nanoseconds - before.nanoseconds)
+        return type(self)(*(max(0, each) for each in got))
 
 
 def most_hidden(program: str, slices: int) -> int:

@@ -82,6 +82,8 @@ class Ending:
         spoke = self.capture is not None or (bool(self.message) and self.exit_code not in (None, 0, 1, 70))
         # Before Python has begun, a signal ends it as it ends any program.
         was_ended = self.exit_code is not None and (self.exit_code < 0 or self.exit_code == INTERRUPTED)
+        # While it begins, Python ends itself at a SIGINT.
+        was_ended |= self.exit_code == 1 and self.message.startswith("Fatal Python error: init_")
         was_too_early = was_ended and trial.moment < EARLY_SECONDS
         # Who was told by the end of a terminal has nowhere to speak.
         spoke = spoke or (trial.way == "terminal closed" and self.exit_code == INTERRUPTED)

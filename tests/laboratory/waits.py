@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.laboratory import load
@@ -82,29 +83,41 @@ def _direct(path: str, times: str) -> list[int]:
     return taken
 
 
+def _awake_ns() -> int:
+    """Return how long this thread ran, or waited to run, until now."""
+    # The first number of that file is of the last tick where the thread runs; the clock is of now.
+    waited = int(Path("/proc/thread-self/schedstat").read_text().split()[1])
+    return time.thread_time_ns() + waited
+
+
 def _syncs(path: str, times: str) -> int:
-    """Write a little to the end of a file and wait until the disk has it, so often; return how long all took."""
-    begun = time.monotonic_ns()
+    """Write a little to the end of a file and wait until the disk has it, so often.
+
+    Return how long it was neither running nor waiting to run meanwhile.
+    """
+    begun, awake = time.monotonic_ns(), _awake_ns()
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for _ in range(int(times)):
         os.write(descriptor, bytes(_BLOCK))
         os.fsync(descriptor)
     os.close(descriptor)
-    return time.monotonic_ns() - begun
+    awake = _awake_ns() - awake
+    return time.monotonic_ns() - begun - awake
 
 
 def _writes(path: str, mebibytes: str, seconds: str) -> int:
     """Write much to a file at a time, until so much wall time has passed: the kernel holds its lock meanwhile.
 
-    Return how long all took.
+    Return how long it was neither running nor waiting to run meanwhile.
     """
-    begun = time.monotonic_ns()
+    begun, awake = time.monotonic_ns(), _awake_ns()
     content = bytes(int(mebibytes) << 20)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT)
     while time.monotonic_ns() - begun < float(seconds) * 1e9:
         os.pwrite(descriptor, content, 0)
     os.close(descriptor)
-    return time.monotonic_ns() - begun
+    awake = _awake_ns() - awake
+    return time.monotonic_ns() - begun - awake
 
 
 def _lives(times: str) -> list[int]:

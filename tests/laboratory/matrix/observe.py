@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import ExitCode, HostRefused
-from tests.laboratory.hidden import most_hidden, slices_of_process_1
+from tests.laboratory.hidden import Process1, most_hidden
 from tests.laboratory.known_loads import KINDS, known_load
 from tests.laboratory.matrix.cell import Cell
 from tests.laboratory.matrix.command import Done, run_limited
@@ -81,14 +81,14 @@ def _see(key: Key, bpftrace: str, limit: float, folder: Path) -> _Seen:
             guarded = standing(key.recipe, bpftrace) if key.recipe not in KINDS else None
             if guarded is not None and guarded.possible and key.variant in guarded.lacking:
                 return _Seen("refused", f"this kernel has no {guarded.lacking[key.variant]}")
-            before = slices_of_process_1()
+            before = Process1.now()
             if guarded is None or not guarded.possible or key.variant == guarded.possible[0]:
                 done = _run(key.recipe, bpftrace, load, limit)
                 untold = 0.0
             else:
                 done = _run_forced(guarded, key.variant, bpftrace, load, limit, folder)
                 untold = _UNTOLD
-            slices = slices_of_process_1() - before
+            slices = Process1.now().since(before).slices
     except HostRefused as error:
         return _Seen("refused", error.message)
     except (AssertionError, OSError) as error:
