@@ -37,8 +37,8 @@ _BEGIN, _END = (f'{{"type": "printf", "data": "{mark}\\n"}}'.encode() for mark i
 _MAP = re.compile(rb'\{"type": "(?:map|hist|stats)", "data": \{"(@\w*)": ')
 _ROW = b'{"type": "value", "data": ["@'
 
-_SET_CLOCK = timedelta(seconds=1)
-"""A wall clock that is further from where it would be was set; less may pass between readings of the two."""
+_SET_CLOCK = timedelta(milliseconds=10)
+"""A wall clock that is further from where it would be was set: NTP has both go faster or slower alike."""
 
 _NOT_PRINTED = (
     "bpftrace did not print all of it; the next window with it counts from where it was read before"

@@ -90,8 +90,8 @@ def borders(windows):
 
 
 def test_a_border_has_one_time_however_the_clocks_are_read(reader, monkeypatch):
-    # Between its readings of the two clocks the reader waited for a processor, each time for another while.
-    clock_of(monkeypatch, [1.0009, 2.0, 3.3])
+    # Between its readings of the two clocks there is some time, each time more or less of it.
+    clock_of(monkeypatch, [1.0009, 2.0, 3.005])
     taker, windows = reader()
     for place in (1, 2, 3):
         snapshot(taker, place * SECOND, {"7,111,0,1": place}, place)
@@ -104,19 +104,21 @@ def test_a_border_has_one_time_however_the_clocks_are_read(reader, monkeypatch):
     assert [each[0] for each in stamps[1:]] == [each[1] for each in stamps[:-1]]
 
 
-def test_times_follow_a_clock_that_is_set(reader, monkeypatch):
-    clock_of(monkeypatch, [1.0, 3602.0, 3603.0])
+@pytest.mark.parametrize("later", [0.25, 1, 3600])
+def test_times_follow_a_clock_that_is_set(reader, monkeypatch, later):
+    clock_of(monkeypatch, [1.0, 2.0 + later, 3.0 + later])
     taker, windows = reader()
     for place in (1, 2, 3):
         snapshot(taker, place * SECOND, {"7,111,0,1": place}, place)
-    # The window in which it was set is as long as it was.
-    assert borders(windows) == [
-        ["00:00.000", "00:01.000"],
-        ["00:01.000", "00:02.000"],
-        ["00:02.000", "00:03.000"],
+    found = [
+        [datetime.fromisoformat(window["tables"][0][name]) for name in ("since", "until")]
+        for window in windows
     ]
-    assert [window["tables"][0]["until"][11:13] for window in windows] == ["00", "01", "01"]
-    assert windows[1]["tables"][0]["since"][11:13] == "01"
+    # Each is as long as it was, the one in which it was set too.
+    assert [until - since for since, until in found] == [timedelta(seconds=1)] * 3
+    assert [since - found[0][1] for since, _ in found[1:]] == [
+        timedelta(seconds=each + later) for each in (0, 1)
+    ]
 
 
 def test_other_lines_stay_where_they_are(reader):

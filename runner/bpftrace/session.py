@@ -144,7 +144,8 @@ class Session:
 
         A signal meanwhile (`wake`) is somebody who cannot wait: it takes the next harder step.
 
-        :param on_overlooked: Called where bpftrace overlooked that it is to end, and so the window ends now.
+        :param on_overlooked: Called where bpftrace is seen to have overlooked that it is to end; the window
+            ends when this returns.
         """
         if self.recording.ended is None:
             self.recording.ended = Moment.now()
@@ -155,10 +156,11 @@ class Session:
             self._process.signal(number)
             patience = self._process.nudge_seconds
             if self._read_to_end(patience, patience) == "silence" and not self._is_detaching(before):
+                # Where nobody may look it may be detaching all the same: then it counts no more.
+                if on_overlooked is not None and before is not None:
+                    on_overlooked()
                 # It went on counting until now.
                 self.recording.ended = Moment.now()
-                if on_overlooked is not None:
-                    on_overlooked()
                 self._process.nudge()
             self._read_to_end(silence_seconds, limit_seconds)
         if self.recording.exit_code is None:

@@ -21,14 +21,15 @@ class Run:
     :ivar missed: Events that the capture says are missing: the kernel left them out because another BPF program ran
         there or for reasons of its own, or bpftrace lost the first of a row.
     :ivar hidden: Events more that the kernel of this machine may have left out and told nobody.
-    :ivar hidden_ns: Nanoseconds on a processor that it may not have told of.
+    :ivar hidden_ns: How long what came before the hidden events may have had a processor: as long as process 1 has
+        it at a time on average, for each.
     """
 
     def __init__(self, capture: dict[str, Any], said: str = "", process_1: Process1 | None = None) -> None:
         self.capture = capture
         process_1 = process_1 or Process1()
         self.hidden = most_hidden(capture["program"]["text"], process_1.slices)
-        self.hidden_ns = process_1.nanoseconds if self.hidden else 0
+        self.hidden_ns = self.hidden * process_1.nanoseconds // max(process_1.slices, 1)
         self._said = said
         self.tables = {table["name"]: table["rows"] for table in capture["tables"]}
         self.missed = missed(capture)

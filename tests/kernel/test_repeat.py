@@ -104,6 +104,7 @@ def test_windows_of_repeats_are_files_of_their_own(bpftrace, tmp_path):
     # A border that another program was in the way of is missing, and that is said.
     fewer = [int(number) for number in re.findall(r"note: (\d) windows instead of 2", done.stderr)]
     assert sorted(map(len, runs)) == sorted([*fewer, 2, 2][:2])
+    assert [*runs[0], *runs[1]] == sorted(path.name for path in tmp_path.iterdir())
     for run, names in enumerate(runs, start=1):
         assert names == [f"run-00{run}-window-00{window}.json" for window in range(1, len(names) + 1)]
     ids = [{json.loads((tmp_path / name).read_text())["run_id"] for name in names} for names in runs]

@@ -62,7 +62,7 @@ def test_running_and_queued_are_what_the_kernel_counts(bpftrace, tmp_path, truth
             because="the kernel's two clock readings are not ours",
         )  # fmt: skip
         assert theirs > 500_000_000, "they did not share a processor"
-        # A switch from a thread of process 1 may be hidden: then its time is told as of the thread before it.
+        # A switch from a thread of process 1 may be hidden: then its time is told as of the thread after it.
         assert abs(ours - theirs) <= 0.01 * theirs + run.hidden_ns or run.missed
     (row,) = run.rows("time", pid=one.pid, state="running")
     truth(RECIPE, "times on a processor", what, release, row["count"], times, SCHEDSTAT)
@@ -135,10 +135,10 @@ def test_disk_is_the_wait_for_block_io(bpftrace, tmp_path, truth):
     (row,) = run.rows("time", state="disk")
     release = release_of(bpftrace)
     truth(RECIPE, "disk ms", what, release, ms(row["total"]), ms(sum(measured)), "the load", because=OWN)
-    # Linux 6.18 was seen to count 36 s and 12,730 s of one thread in a run of some seconds: what is longer than
+    # Linux 6.18 was seen to count 36 s and 12,730 s of one thread in a run of some seconds: what is far longer than
     # all waits by the load's own measure is a fault of its count. (Perhaps of a sleep that begins in another
-    # task's context, __block_task: then the wait has the beginning of an earlier one.)
-    counts = delay <= sum(measured) + 20_000_000
+    # task's context, __block_task.)
+    counts = delay <= 1.5 * sum(measured)
     if counts:
         truth(
             RECIPE, "disk ms", what, release, ms(row["total"]), ms(delay),
@@ -149,7 +149,8 @@ def test_disk_is_the_wait_for_block_io(bpftrace, tmp_path, truth):
     assert row["count"] >= len(measured) or run.missed
     assert sum(measured) - spent(run, "queued", "running") <= row["total"] <= sum(measured) or run.missed
     assert delay >= 0.97 * row["total"] - 20_000_000
-    assert not counts or delay <= 1.03 * row["total"] + 20_000_000
+    # Such a sleep may have the beginning of the one before, a hundredth of a second earlier: a few in a run.
+    assert not counts or delay <= 1.03 * row["total"] + 60_000_000
     assert spent(run, "blocked") <= 0.01 * sum(measured)
     assert run.total("delayed") == spent(run, *DELAYS)
     (histogram,) = run.rows("stalls")
@@ -195,7 +196,7 @@ def test_what_waits_until_the_disk_has_it_waits_for_the_disk(bpftrace, tmp_path,
         RECIPE, "disk ms", "300 fsyncs of a file system with a journal", release_of(bpftrace), ms(ours), ms(asleep),
         LESS, because=BESIDE,
     )  # fmt: skip
-    assert abs(ours - asleep) <= 0.02 * asleep + run.hidden_ns or run.missed
+    assert abs(ours - asleep) <= 0.03 * asleep + run.hidden_ns or run.missed
     assert spent(run, "blocked") <= 0.05 * asleep
 
 
@@ -216,7 +217,7 @@ def test_blocked_is_the_wait_for_a_lock_of_the_kernel(bpftrace, tmp_path, truth)
         ms(ours), ms(asleep), LESS, because=BESIDE,
     )  # fmt: skip
     assert asleep > 100_000_000, "they did not wait for each other"
-    assert abs(ours - asleep) <= 0.02 * asleep + run.hidden_ns or run.missed
+    assert abs(ours - asleep) <= 0.03 * asleep + run.hidden_ns or run.missed
     assert spent(run, "disk") == 0
 
 

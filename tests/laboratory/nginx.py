@@ -98,11 +98,12 @@ def nginx(
 def load(client: Host, address: str, requests: int) -> list[str]:
     """Return a command that fetches the blob so often, each in at most 60 s, and then waits for last packets.
 
-    It waits until no connection of the client is left, 20 s at most: what ends one may be lost, and sent again.
+    It waits until no connection of the client is left: what ends one may be lost, and sent again. After about 20 s it
+    fails.
     """
     place = f"[{address}]" if ":" in address else address
     fetch = f"curl -g -sS -o /dev/null --max-time 60 -H 'Connection: close' http://{place}:{PORT}/blob"
     left = '[ -n "$(ss -Htn state connected exclude time-wait)" ]'
-    wait = f"i=0; while {left} && [ $i -lt 200 ]; do sleep 0.1; i=$((i+1)); done"
+    wait = f"i=0; while {left} && [ $i -lt 200 ]; do sleep 0.1; i=$((i+1)); done; ! {left}"
     once = f"i=0; while [ $i -lt {requests} ]; do {fetch} || exit 1; i=$((i+1)); done; sleep 0.5; {wait}"
     return [*client.command(["sh", "-c"]), once]

@@ -84,7 +84,7 @@ def _direct(path: str, times: str) -> list[int]:
 
 
 def _awake_ns() -> int:
-    """Return how long this thread ran, or waited to run, until now."""
+    """Return how long this thread ran, or waited to run, until now; what a hypervisor took is in neither."""
     # The first number of that file is of the last tick where the thread runs; the clock is of now.
     waited = int(Path("/proc/thread-self/schedstat").read_text().split()[1])
     return time.thread_time_ns() + waited
