@@ -20,6 +20,7 @@ SCHEMA = "ebpf-recipe/recording/v1"
 
 
 _READINGS, _CLOSE_NS = 10, 100_000
+"""How often two clocks are read at most, until the readings are so close together."""
 
 
 def clock_ns() -> int:

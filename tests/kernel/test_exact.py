@@ -147,7 +147,8 @@ def same_key(key):
     if "user" in key:
         key = {**key, "user": None}
     if "kernel" in key:
-        # Where a tracepoint has two probes, it calls them through this one (kernel/tracepoint.c).
+        # Where a tracepoint has two probes, it calls them through this one (kernel/tracepoint.c): seen beside a
+        # bpftrace that traces raw_syscalls:sys_enter, and not alone.
         frames = [frame for frame in key["kernel"] if frame.get("symbol") != "__traceiter_sys_enter"]
         key = {**key, "kernel": frames}
     return key

@@ -135,10 +135,9 @@ def test_disk_is_the_wait_for_block_io(bpftrace, tmp_path, truth):
     (row,) = run.rows("time", state="disk")
     release = release_of(bpftrace)
     truth(RECIPE, "disk ms", what, release, ms(row["total"]), ms(sum(measured)), "the load", because=OWN)
-    # Linux 6.18 was seen to count 36 s and 12,730 s of one thread in a run of some seconds: what is far longer than
-    # all waits by the load's own measure is a fault of its count. (Perhaps of a sleep that begins in another
-    # task's context, __block_task.)
-    counts = delay <= 1.5 * sum(measured)
+    # Linux 6.18 was seen to count 36 s and 12,730 s of one thread in a run of some seconds: what is longer than
+    # the run is a fault of its count. (Perhaps of a sleep that begins in another task's context, __block_task.)
+    counts = delay <= run.capture["window"]["duration_seconds"] * 1e9
     if counts:
         truth(
             RECIPE, "disk ms", what, release, ms(row["total"]), ms(delay),
@@ -149,8 +148,7 @@ def test_disk_is_the_wait_for_block_io(bpftrace, tmp_path, truth):
     assert row["count"] >= len(measured) or run.missed
     assert sum(measured) - spent(run, "queued", "running") <= row["total"] <= sum(measured) or run.missed
     assert delay >= 0.97 * row["total"] - 20_000_000
-    # Such a sleep may have the beginning of the one before, a hundredth of a second earlier: a few in a run.
-    assert not counts or delay <= 1.03 * row["total"] + 60_000_000
+    assert not counts or delay <= 1.03 * row["total"] + 20_000_000
     assert spent(run, "blocked") <= 0.01 * sum(measured)
     assert run.total("delayed") == spent(run, *DELAYS)
     (histogram,) = run.rows("stalls")
@@ -294,7 +292,8 @@ def test_calls_of_32_bit_programs_have_their_own_numbers(bpftrace, tmp_path):
         RECIPE, "--comm", "caller32", bpftrace=bpftrace, command=[str(built_for_32_bits(tmp_path))]
     )
     assert run.agrees(run.total("time", "count", state="event"), 2)
-    assert 4_000_000 <= spent(run, "event") < run.capture["window"]["duration_seconds"] * 1e9
+    # Two of 2 ms; a timer may be late.
+    assert 4_000_000 <= spent(run, "event") <= 20_000_000
 
 
 def test_what_the_maps_have_no_room_for_is_counted(bpftrace, tmp_path):
